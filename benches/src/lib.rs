@@ -1,0 +1,1 @@
+//! One criterion bench per hot function.

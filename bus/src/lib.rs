@@ -1,0 +1,1 @@
+//! Typed messaging over NATS, with an in-memory twin.

@@ -1,0 +1,1 @@
+//! The rules of the edge router: pure, without I/O, clock or chance.

@@ -1,0 +1,1 @@
+//! The edge router: listeners, data path, registrar, admin endpoint.

@@ -1,0 +1,1 @@
+//! Fakes and fixtures: backends, clients, a fault proxy, an in-process router.

@@ -1,0 +1,1 @@
+//! Whole-system tests: the message corpus, the rules of the house.
