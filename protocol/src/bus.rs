@@ -1,0 +1,11 @@
+//! The message bus: subjects that know their payload, and the payloads.
+
+mod liberal;
+mod router;
+mod subject;
+
+pub use router::{
+    Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER,
+    Register, RouteOptions, RouterEvent, Start, Tags,
+};
+pub use subject::{DecodeError, Message, Subject};
