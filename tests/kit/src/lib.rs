@@ -1,1 +1,33 @@
 //! Fakes and fixtures: backends, clients, a fault proxy, an in-process router.
+//!
+//! Everything here is blocking and runs on threads of its own, so that a test reads from top to
+//! bottom and so that nothing the router does to its runtime can hold up the test that watches it.
+//! Every wait has a deadline ([`PATIENCE`] unless the test says otherwise), every socket is on
+//! port 0 of the loopback, and every fake stops when it is dropped.
+//!
+//! A fixture that cannot be had panics: the test that asked for it has failed.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be had fails the test that asked for it"
+)]
+
+pub mod backend;
+pub mod bytes;
+pub mod client;
+pub mod eventually;
+pub mod fault_proxy;
+pub mod gate;
+pub mod temp_dir;
+pub mod wire;
+
+pub use backend::{Backend, Conversation, script};
+pub use client::{Client, Response};
+pub use eventually::eventually;
+pub use fault_proxy::{Fault, FaultProxy};
+pub use gate::Gate;
+pub use temp_dir::TempDir;
+pub use wire::{End, Head};
+
+/// How long any wait lasts before the test has failed: far more than anything takes on a loaded
+/// machine, far less than a test runner's patience.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
