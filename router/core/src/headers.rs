@@ -1,0 +1,127 @@
+//! What happens to header fields on their way through (design D10).
+//!
+//! A rule sees a head as [`Fields`](crate::field::Fields) and answers with [`Edits`]: which fields
+//! are dropped and which are added. The codecs apply them, so that every rule is written once for
+//! every version of HTTP.
+
+pub mod client;
+pub mod request;
+pub mod response;
+
+/// What changes in a head. Reused from message to message.
+#[derive(Debug, Default)]
+pub struct Edits {
+    dropped: [u64; 16],
+    /// Whether anything is dropped.
+    drops: bool,
+    /// Added fields as lines with their line ends.
+    added: Vec<u8>,
+}
+
+/// Fields beyond this index cannot be dropped one by one; limits on their count stay below.
+pub const MOST_FIELDS: usize = 16 * 64;
+
+impl Edits {
+    /// Forgets the last head.
+    pub fn clear(&mut self) {
+        if self.drops {
+            self.dropped = [0; 16];
+            self.drops = false;
+        }
+        self.added.clear();
+    }
+
+    /// Drops the field at `index`.
+    #[inline]
+    pub fn drop_field(&mut self, index: usize) {
+        self.drops = true;
+        if let Some(word) = self.dropped.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    /// Whether the field at `index` is dropped.
+    #[inline]
+    #[must_use]
+    pub fn is_dropped(&self, index: usize) -> bool {
+        self.dropped
+            .get(index / 64)
+            .is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    /// Whether every field stays.
+    #[must_use]
+    pub const fn drops_nothing(&self) -> bool {
+        !self.drops
+    }
+
+    /// Adds a field. Bytes that would end the line are left out, whoever put them there.
+    #[inline]
+    pub fn add(&mut self, name: &str, value: &[u8]) {
+        self.added.extend_from_slice(name.as_bytes());
+        self.added.extend_from_slice(b": ");
+        self.add_value(value);
+        self.end_line();
+    }
+
+    /// Begins a field whose value comes in pieces, by [`add_value`](Self::add_value).
+    #[inline]
+    pub fn begin_line(&mut self, name: &str) {
+        self.added.extend_from_slice(name.as_bytes());
+        self.added.extend_from_slice(b": ");
+    }
+
+    /// Adds a piece of a value.
+    #[inline]
+    pub fn add_value(&mut self, value: &[u8]) {
+        let clean = !value.iter().fold(false, |bad, &b| {
+            bad | (b == b'\r') | (b == b'\n') | (b == 0)
+        });
+        if clean {
+            self.added.extend_from_slice(value);
+        } else {
+            self.added.extend(
+                value
+                    .iter()
+                    .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
+            );
+        }
+    }
+
+    /// Ends a field begun by [`begin_line`](Self::begin_line).
+    #[inline]
+    pub fn end_line(&mut self) {
+        self.added.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds a number as a piece of a value.
+    pub fn add_number(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b"0123456789"[(rest % 10) as usize];
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.added.extend_from_slice(&digits[at..]);
+    }
+
+    /// The added fields, as lines with their line ends.
+    #[must_use]
+    pub fn added(&self) -> &[u8] {
+        &self.added
+    }
+
+    /// The added fields as names and values.
+    pub fn added_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.added.split(|&byte| byte == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+    }
+}
