@@ -1,1 +1,3 @@
 //! What every process needs: configuration, telemetry, tasks.
+
+pub mod telemetry;

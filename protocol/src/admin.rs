@@ -1,7 +1,11 @@
 //! What the administrative endpoints answer with.
 
+mod connections;
 mod explain;
 mod routes;
+mod varz;
 
+pub use connections::{Connection, ConnectionState, Connections};
 pub use explain::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute};
 pub use routes::RouteEntry;
+pub use varz::{AppRequests, ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};

@@ -1,0 +1,172 @@
+//! The process's own log: one subscriber, and a level that can be changed while it runs.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt as lines, reload};
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Level {
+    /// Only what ended badly.
+    Error,
+    /// Also what may end badly.
+    Warn,
+    /// Also what an operator wants to know afterwards.
+    #[default]
+    Info,
+    /// Also what a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    /// All levels, the quietest first.
+    pub const ALL: [Self; 5] = [
+        Self::Error,
+        Self::Warn,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the level is one of error, warn, info, debug, trace")]
+pub struct UnknownLevel;
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    /// Reads a level's name; `fatal`, which other programs know, is `error`.
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let name = if text.eq_ignore_ascii_case("fatal") {
+            "error"
+        } else {
+            text
+        };
+        let mut all = Self::ALL.into_iter();
+        all.find(|level| level.name().eq_ignore_ascii_case(name))
+            .ok_or(UnknownLevel)
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lines {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The level in force. Clones change the same one.
+#[derive(Clone, Debug)]
+pub struct LogLevel {
+    current: Arc<AtomicU8>,
+    filter: Option<reload::Handle<LevelFilter, Registry>>,
+}
+
+impl LogLevel {
+    /// A level that no subscriber follows, for parts that run without a process of their own.
+    pub fn detached(level: Level) -> Self {
+        Self {
+            current: Arc::new(AtomicU8::new(level as u8)),
+            filter: None,
+        }
+    }
+
+    /// The level now.
+    pub fn get(&self) -> Level {
+        let index = usize::from(self.current.load(Relaxed));
+        Level::ALL.get(index).copied().unwrap_or_default()
+    }
+
+    /// Changes it for the whole process, at once.
+    pub fn set(&self, level: Level) {
+        self.current.store(level as u8, Relaxed);
+        if let Some(filter) = &self.filter {
+            // It fails only when the subscriber is gone, and its lines with it.
+            filter.reload(level.filter()).unwrap_or_default();
+        }
+    }
+}
+
+/// Sends the events of this process to its standard error from now on. Call it once.
+///
+/// # Errors
+/// When the process has a subscriber already.
+pub fn init(level: Level, form: Lines) -> io::Result<LogLevel> {
+    let (filter, handle) = reload::Layer::new(level.filter());
+    let layer = lines::layer().with_writer(io::stderr).with_target(false);
+    let layer = match form {
+        Lines::Text => layer.with_ansi(false).boxed(),
+        Lines::Json => layer.json().flatten_event(true).boxed(),
+    };
+    let subscriber = Registry::default().with(filter).with(layer);
+    subscriber.try_init().map_err(io::Error::other)?;
+    let current = Arc::new(AtomicU8::new(level as u8));
+    Ok(LogLevel {
+        current,
+        filter: Some(handle),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for level in Level::ALL {
+            assert_eq!(level.name().parse(), Ok(level));
+            assert_eq!(level.name().to_uppercase().parse(), Ok(level));
+        }
+        assert_eq!("fatal".parse(), Ok(Level::Error));
+        assert_eq!("loud".parse::<Level>(), Err(UnknownLevel));
+    }
+
+    #[test]
+    fn a_change_is_seen_by_all() {
+        let level = LogLevel::detached(Level::Warn);
+        level.clone().set(Level::Debug);
+        assert_eq!(level.get(), Level::Debug);
+    }
+}
