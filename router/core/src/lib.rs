@@ -1,10 +1,17 @@
 //! The rules of the edge router: pure, without I/O, clock or chance.
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod cidr;
+pub mod endpoint;
 pub mod failure;
 pub mod field;
 pub mod headers;
+pub mod host;
 pub mod http1;
 pub mod instance;
+pub mod pool;
 pub mod retry;
+pub mod route;
+pub mod table;
+pub mod tick;

@@ -1,0 +1,350 @@
+//! What a registration says of an endpoint, in as few bytes as will hold it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::bus::Tags;
+use serde::{Deserialize, Serialize};
+
+use super::tags::{PackedTags, TagValue};
+use crate::balance::Balance;
+use crate::tick::millis;
+
+/// What a registration says of an endpoint, taken apart. Texts that were not given are empty.
+#[derive(Debug, Clone, Default)]
+pub struct Description<'a> {
+    /// Name or IP address, the latter with or without brackets.
+    pub host: &'a str,
+    /// Port to dial.
+    pub port: u16,
+    /// Whether to speak TLS there.
+    pub tls: bool,
+    /// `http2`, or anything else for `http1`.
+    pub protocol: &'a str,
+    /// Id of the app.
+    pub app: &'a str,
+    /// Id of the running copy.
+    pub instance_id: &'a str,
+    /// Number of the running copy.
+    pub instance_index: &'a str,
+    /// The name that its certificate must carry.
+    pub san: &'a str,
+    /// Which routers serve it.
+    pub isolation_segment: &'a str,
+    /// Where it runs.
+    pub availability_zone: &'a str,
+    /// Labels.
+    pub tags: Tags,
+    /// How long it lives without renewal, to the millisecond, at most 49 days.
+    pub threshold: Duration,
+    /// Its share among the endpoints of the route; 0 counts as 1.
+    pub weight: u16,
+    /// Wishes for the route as a whole.
+    pub options: RouteOptions,
+}
+
+/// Wishes for a route as a whole. Each endpoint brings its own; the last registered one's hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouteOptions {
+    /// How endpoints are chosen, when not as the router's default says.
+    pub balance: Option<Balance>,
+    /// The name of an algorithm that was asked for and that this router does not have.
+    pub other_balance: String,
+    /// The header to hash, for `hash`.
+    pub hash_header: String,
+    /// How far above the average load an endpoint may go, for `hash`.
+    pub hash_balance: f64,
+    /// A service that requests must pass through first; empty for none.
+    pub route_service_url: String,
+    /// Timeouts and limits.
+    pub policy: RoutePolicy,
+}
+
+/// Timeouts and limits of one route; `None` leaves the router's own in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutePolicy {
+    /// For connecting to a backend.
+    pub connect: Option<Duration>,
+    /// From the end of the request to the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// Between two reads or writes of a body.
+    pub idle: Option<Duration>,
+    /// Longest request body, in bytes.
+    pub max_body: Option<u64>,
+    /// Exchanges at a time for each endpoint; 0 is no limit.
+    pub max_conns: Option<u32>,
+}
+
+/// The texts of a registration are longer than 65,535 bytes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMuchText;
+
+/// What was registered of an endpoint.
+///
+/// A hundred thousand of these are kept, so all texts share one allocation. Equal facts are equal
+/// values: that is how a heartbeat is told from a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The texts, one after the other, in the order of [`Field`].
+    text: Box<str>,
+    /// Where each text ends.
+    ends: [u16; FIELDS],
+    tags: PackedTags,
+    options: Option<Arc<RouteOptions>>,
+    threshold_millis: u32,
+    port: u16,
+    weight: u16,
+    tls: bool,
+    /// The certificate carries the instance's id, as it nearly always does; it is kept once.
+    san_is_instance_id: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    Address,
+    Protocol,
+    App,
+    InstanceId,
+    InstanceIndex,
+    San,
+    IsolationSegment,
+    AvailabilityZone,
+}
+
+const FIELDS: usize = 8;
+
+impl Facts {
+    /// Packs a description.
+    ///
+    /// # Errors
+    /// When its texts are too long to be kept.
+    pub fn new(given: &Description<'_>) -> Result<Self, TooMuchText> {
+        let san_is_instance_id = !given.san.is_empty() && given.san == given.instance_id;
+        let address = join(given.host, given.port);
+        let texts: [&str; FIELDS] = [
+            &address,
+            if given.protocol == "http1" {
+                ""
+            } else {
+                given.protocol
+            },
+            given.app,
+            given.instance_id,
+            given.instance_index,
+            if san_is_instance_id { "" } else { given.san },
+            given.isolation_segment,
+            given.availability_zone,
+        ];
+        let mut text = String::with_capacity(texts.iter().map(|text| text.len()).sum());
+        let mut ends = [0; FIELDS];
+        for (field, end) in texts.iter().zip(&mut ends) {
+            text.push_str(field);
+            *end = u16::try_from(text.len()).map_err(|_| TooMuchText)?;
+        }
+        let tags = PackedTags::pack(&given.tags, given.app, given.instance_id);
+        let options =
+            (given.options != RouteOptions::default()).then(|| Arc::new(given.options.clone()));
+        Ok(Self {
+            text: text.into(),
+            ends,
+            tags: tags.ok_or(TooMuchText)?,
+            options,
+            threshold_millis: u32::try_from(millis(given.threshold)).unwrap_or(u32::MAX),
+            port: given.port,
+            weight: given.weight.max(1),
+            tls: given.tls,
+            san_is_instance_id,
+        })
+    }
+
+    /// `host:port`; an IPv6 host in brackets.
+    pub fn address(&self) -> &str {
+        self.field(Field::Address)
+    }
+
+    /// The host alone, without brackets.
+    pub fn host(&self) -> &str {
+        let host = self
+            .address()
+            .rsplit_once(':')
+            .map_or("", |(host, _port)| host);
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
+    }
+
+    /// The port to dial.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address to dial, when the host is an IP address and not a name.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        self.address().parse().ok()
+    }
+
+    /// Whether to speak TLS there.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// `http1`, `http2`, or whatever else was registered and acts as `http1`.
+    pub fn protocol(&self) -> &str {
+        match self.field(Field::Protocol) {
+            "" => "http1",
+            protocol => protocol,
+        }
+    }
+
+    /// Id of the app.
+    pub fn app(&self) -> &str {
+        self.field(Field::App)
+    }
+
+    /// Id of the running copy.
+    pub fn instance_id(&self) -> &str {
+        self.field(Field::InstanceId)
+    }
+
+    /// Number of the running copy.
+    pub fn instance_index(&self) -> &str {
+        self.field(Field::InstanceIndex)
+    }
+
+    /// The name that its certificate must carry.
+    pub fn san(&self) -> &str {
+        self.field(if self.san_is_instance_id {
+            Field::InstanceId
+        } else {
+            Field::San
+        })
+    }
+
+    /// Which routers serve it; empty for those that serve the shared routes.
+    pub fn isolation_segment(&self) -> &str {
+        self.field(Field::IsolationSegment)
+    }
+
+    /// Where it runs.
+    pub fn availability_zone(&self) -> &str {
+        self.field(Field::AvailabilityZone)
+    }
+
+    /// All tags.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, TagValue<'_>)> {
+        self.tags.iter(self.app(), self.instance_id())
+    }
+
+    /// The value of one tag.
+    pub fn tag(&self, key: &str) -> Option<TagValue<'_>> {
+        self.tags()
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+            .last()
+    }
+
+    /// How long it lives without renewal.
+    pub fn threshold(&self) -> Duration {
+        Duration::from_millis(u64::from(self.threshold_millis))
+    }
+
+    /// Its share among the endpoints of the route; at least 1.
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// Wishes for the route as a whole; `None` when there are none.
+    pub fn options(&self) -> Option<&Arc<RouteOptions>> {
+        self.options.as_ref()
+    }
+
+    fn field(&self, field: Field) -> &str {
+        let index = field as usize;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[usize::from(start)..usize::from(self.ends[index])]
+    }
+}
+
+/// `host:port`, with brackets where an IPv6 address needs them.
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str, port: u16) -> Facts {
+        Facts::new(&Description {
+            host,
+            port,
+            ..Description::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn addresses_in_canonical_form() {
+        assert_eq!(address("10.0.0.1", 80).address(), "10.0.0.1:80");
+        assert_eq!(address("::1", 80).address(), "[::1]:80");
+        assert_eq!(address("[::1]", 80).address(), "[::1]:80");
+        assert_eq!(address("[::1]", 80).host(), "::1");
+        assert_eq!(address("::1", 80).socket_addr(), "[::1]:80".parse().ok());
+        assert_eq!(address("backend.internal", 80).socket_addr(), None);
+        assert_eq!(address("backend.internal", 80).host(), "backend.internal");
+    }
+
+    #[test]
+    fn every_field_comes_back() {
+        let facts = Facts::new(&Description {
+            host: "10.0.0.1",
+            port: 61_001,
+            tls: true,
+            protocol: "http2",
+            app: "app",
+            instance_id: "instance",
+            instance_index: "3",
+            san: "instance",
+            isolation_segment: "is1",
+            availability_zone: "z1",
+            tags: [("process_id", "app")].into_iter().collect(),
+            threshold: Duration::from_secs(120),
+            weight: 0,
+            options: RouteOptions::default(),
+        })
+        .unwrap();
+        assert_eq!(
+            (facts.app(), facts.instance_id(), facts.instance_index()),
+            ("app", "instance", "3")
+        );
+        assert_eq!(
+            (facts.san(), facts.protocol(), facts.is_tls()),
+            ("instance", "http2", true)
+        );
+        assert_eq!(
+            (facts.isolation_segment(), facts.availability_zone()),
+            ("is1", "z1")
+        );
+        assert_eq!(facts.tag("process_id").unwrap().as_str(), "app");
+        assert_eq!(
+            (facts.threshold(), facts.weight()),
+            (Duration::from_secs(120), 1)
+        );
+        assert!(facts.options().is_none());
+    }
+
+    #[test]
+    fn too_much_text_is_refused() {
+        let app = "a".repeat(65_536);
+        let given = Description {
+            app: &app,
+            ..Description::default()
+        };
+        assert_eq!(Facts::new(&given), Err(TooMuchText));
+    }
+}

@@ -1,0 +1,142 @@
+//! What a route is known by.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::host::{self, MAX_HOST};
+
+/// Longest path that a route can have, in bytes.
+pub const MAX_PATH: usize = 1024;
+
+/// A host pattern and a path prefix: `app.example.com`, `*.example.com/api`.
+///
+/// Always in its canonical form (lower case, no port, no query, one trailing `/` trimmed), so that
+/// equal keys are equal text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteKey {
+    text: Arc<str>,
+    host_len: u16,
+}
+
+/// Why a URI names no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadUri {
+    /// It has no host.
+    NoHost,
+    /// Its host is longer than [`MAX_HOST`], or its path than [`MAX_PATH`].
+    TooLong,
+    /// It has a space or a control character.
+    BadCharacter,
+}
+
+impl RouteKey {
+    /// Reads a URI as registrars send it: a host, perhaps with a leading `*.`, and perhaps a path.
+    ///
+    /// # Errors
+    /// When no request could ever match.
+    pub fn parse(uri: &str) -> Result<Self, BadUri> {
+        let uri = uri.split_once('?').map_or(uri, |(uri, _query)| uri);
+        let (host, path) = uri.find('/').map_or((uri, ""), |slash| uri.split_at(slash));
+        let host = host::bare(host);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if host.is_empty() {
+            return Err(BadUri::NoHost);
+        }
+        if host.len() > MAX_HOST || path.len() > MAX_PATH {
+            return Err(BadUri::TooLong);
+        }
+        if host
+            .bytes()
+            .chain(path.bytes())
+            .any(|byte| byte <= b' ' || byte == 0x7f)
+        {
+            return Err(BadUri::BadCharacter);
+        }
+        let host_len = u16::try_from(host.len()).map_err(|_| BadUri::TooLong)?;
+        let mut text = String::with_capacity(host.len() + path.len());
+        text.push_str(host);
+        text.push_str(path);
+        text.make_ascii_lowercase();
+        Ok(Self {
+            text: text.into(),
+            host_len,
+        })
+    }
+
+    /// The whole key, host and path together.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host pattern.
+    pub fn host(&self) -> &str {
+        &self.text[..usize::from(self.host_len)]
+    }
+
+    /// The path prefix: empty, or starting with `/`.
+    pub fn path(&self) -> &str {
+        &self.text[usize::from(self.host_len)..]
+    }
+
+    /// Whether the host stands for every name that ends like it.
+    pub fn is_wildcard(&self) -> bool {
+        self.text.starts_with("*.")
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RouteKey({})", self.text)
+    }
+}
+
+impl fmt::Display for BadUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoHost => "the uri has no host",
+            Self::TooLong => "the uri is too long",
+            Self::BadCharacter => "the uri has a space or a control character",
+        })
+    }
+}
+
+impl std::error::Error for BadUri {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, expected: Result<(&str, &str), BadUri>) {
+        let key = RouteKey::parse(uri);
+        let parts = key
+            .as_ref()
+            .map(|key| (key.host(), key.path()))
+            .map_err(|bad| *bad);
+        assert_eq!(parts, expected, "{uri}");
+    }
+
+    #[test]
+    fn one_key_for_every_spelling() {
+        check("App.Example.COM", Ok(("app.example.com", "")));
+        check("app.example.com/", Ok(("app.example.com", "")));
+        check("app.example.com//", Ok(("app.example.com", "/")));
+        check("app.example.com/Ctx/", Ok(("app.example.com", "/ctx")));
+        check("app.example.com/a/b?x=/y", Ok(("app.example.com", "/a/b")));
+        check("app.example.com?x", Ok(("app.example.com", "")));
+        check("app.example.com:8080/a", Ok(("app.example.com", "/a")));
+        check("*.example.com/api", Ok(("*.example.com", "/api")));
+        check("[::1]:80/a", Ok(("[::1]", "/a")));
+        check("", Err(BadUri::NoHost));
+        check("/a", Err(BadUri::NoHost));
+        check("a b.com", Err(BadUri::BadCharacter));
+        check("a.com/\r\n", Err(BadUri::BadCharacter));
+        check(&"a".repeat(256), Err(BadUri::TooLong));
+        check(&format!("a/{}", "b".repeat(MAX_PATH)), Err(BadUri::TooLong));
+    }
+}

@@ -1,0 +1,360 @@
+//! A persistent map from bytes to values: a hash array mapped trie.
+//!
+//! Branches are 64-way with one bit a slot, behind `Arc`. A clone shares the whole tree; a change
+//! copies the branches on the way to it that are shared, and edits those that are not in place.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A value that carries its own key. Clones are made of shared branches, so they must be cheap.
+pub(super) trait Keyed: Clone {
+    fn key(&self) -> &[u8];
+
+    fn hash(key: &[u8]) -> u64 {
+        super::hash(key)
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Trie<V> {
+    root: Option<Arc<Branch<V>>>,
+}
+
+#[derive(Clone)]
+struct Branch<V> {
+    /// Bit `i` is set when there is a slot for hash digit `i`.
+    bitmap: u64,
+    /// The slots, in the order of their digits.
+    slots: Vec<Slot<V>>,
+}
+
+#[derive(Clone)]
+enum Slot<V> {
+    Branch(Arc<Branch<V>>),
+    Leaf(V),
+    /// Values whose hashes agree in every digit.
+    Bucket(Arc<Vec<V>>),
+}
+
+const DIGIT_BITS: u32 = 6;
+/// Digits that a hash has; the bits left over are not worth another level.
+const LEVELS: u32 = u64::BITS / DIGIT_BITS;
+
+impl<V: Keyed> Trie<V> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
+        let hash = V::hash(key);
+        let mut branch = self.root.as_deref()?;
+        for level in 0..LEVELS {
+            match branch.slot(bit(hash, level))? {
+                Slot::Branch(next) => branch = next,
+                Slot::Leaf(value) => return (value.key() == key).then_some(value),
+                Slot::Bucket(values) => return values.iter().find(|value| value.key() == key),
+            }
+        }
+        None
+    }
+
+    /// Applies `change` to the value of `key`, made by `make` if there is none.
+    ///
+    /// After the change the value must have this key.
+    pub(super) fn update<R>(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce() -> V,
+        change: impl FnOnce(&mut V) -> R,
+    ) -> R {
+        let root = self.root.get_or_insert_with(|| Arc::new(Branch::EMPTY));
+        Arc::make_mut(root).update(
+            Place {
+                key,
+                hash: V::hash(key),
+                level: 0,
+            },
+            make,
+            change,
+        )
+    }
+
+    /// Takes out the value of `key`.
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {
+        // Asked first, so that nothing is copied in vain.
+        self.get(key)?;
+        let root = Arc::make_mut(self.root.as_mut()?);
+        let removed = root.remove(Place {
+            key,
+            hash: V::hash(key),
+            level: 0,
+        });
+        if root.slots.is_empty() {
+            self.root = None;
+        }
+        removed
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &V> {
+        Iter {
+            branches: self.root.iter().map(|root| root.slots.iter()).collect(),
+            bucket: [].iter(),
+        }
+    }
+}
+
+/// A key on its way down: its hash, and the level it has come to.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    key: &'a [u8],
+    hash: u64,
+    level: u32,
+}
+
+impl Place<'_> {
+    fn bit(self) -> u64 {
+        bit(self.hash, self.level)
+    }
+
+    fn below(self) -> Self {
+        Self {
+            level: self.level + 1,
+            ..self
+        }
+    }
+}
+
+/// The digit of `hash` at `level`, as a bit of a branch's bitmap.
+fn bit(hash: u64, level: u32) -> u64 {
+    1 << (hash >> (level * DIGIT_BITS) & 0x3f)
+}
+
+impl<V: Keyed> Branch<V> {
+    const EMPTY: Self = Self {
+        bitmap: 0,
+        slots: Vec::new(),
+    };
+
+    fn slot(&self, bit: u64) -> Option<&Slot<V>> {
+        (self.bitmap & bit != 0).then(|| &self.slots[self.index(bit)])
+    }
+
+    /// Where the slot of `bit` is, or would be.
+    fn index(&self, bit: u64) -> usize {
+        (self.bitmap & (bit - 1)).count_ones() as usize
+    }
+
+    fn update<R>(
+        &mut self,
+        place: Place<'_>,
+        make: impl FnOnce() -> V,
+        change: impl FnOnce(&mut V) -> R,
+    ) -> R {
+        let index = self.index(place.bit());
+        if self.bitmap & place.bit() == 0 {
+            let (value, result) = changed(make(), change);
+            self.bitmap |= place.bit();
+            // Branches stay as small as they can: there are many, and they change rarely.
+            self.slots.reserve_exact(1);
+            self.slots.insert(index, Slot::Leaf(value));
+            return result;
+        }
+        self.slots[index].make_room(place.below());
+        match &mut self.slots[index] {
+            Slot::Leaf(value) => change(value),
+            Slot::Branch(next) => Arc::make_mut(next).update(place.below(), make, change),
+            Slot::Bucket(values) => {
+                let values = Arc::make_mut(values);
+                match values.iter_mut().find(|value| value.key() == place.key) {
+                    Some(value) => change(value),
+                    None => {
+                        let (value, result) = changed(make(), change);
+                        values.push(value);
+                        result
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, place: Place<'_>) -> Option<V> {
+        if self.bitmap & place.bit() == 0 {
+            return None;
+        }
+        let index = self.index(place.bit());
+        match &mut self.slots[index] {
+            Slot::Leaf(_) => {
+                self.bitmap &= !place.bit();
+                match self.slots.remove(index) {
+                    Slot::Leaf(value) => Some(value),
+                    Slot::Branch(_) | Slot::Bucket(_) => None,
+                }
+            }
+            Slot::Bucket(values) => {
+                let values = Arc::make_mut(values);
+                let at = values.iter().position(|value| value.key() == place.key)?;
+                let removed = values.remove(at);
+                if let [last] = &values[..] {
+                    self.slots[index] = Slot::Leaf(last.clone());
+                }
+                Some(removed)
+            }
+            Slot::Branch(next) => {
+                let next = Arc::make_mut(next);
+                let removed = next.remove(place.below());
+                // A branch with a single leaf is that leaf.
+                if let [Slot::Leaf(last)] = &next.slots[..] {
+                    self.slots[index] = Slot::Leaf(last.clone());
+                }
+                removed
+            }
+        }
+    }
+}
+
+impl<V: Keyed> Slot<V> {
+    /// Makes a leaf with another key into what can hold both: a branch at `place`, or a bucket when
+    /// the hash has no more digits.
+    fn make_room(&mut self, place: Place<'_>) {
+        if let Self::Leaf(value) = self
+            && value.key() != place.key
+        {
+            let value = value.clone();
+            *self = if place.level < LEVELS {
+                let bitmap = bit(V::hash(value.key()), place.level);
+                Self::Branch(Arc::new(Branch {
+                    bitmap,
+                    slots: vec![Self::Leaf(value)],
+                }))
+            } else {
+                Self::Bucket(Arc::new(vec![value]))
+            };
+        }
+    }
+}
+
+fn changed<V, R>(mut value: V, change: impl FnOnce(&mut V) -> R) -> (V, R) {
+    let result = change(&mut value);
+    (value, result)
+}
+
+struct Iter<'a, V> {
+    /// The branches on the way to where the iteration stands, outermost first.
+    branches: Vec<std::slice::Iter<'a, Slot<V>>>,
+    bucket: std::slice::Iter<'a, V>,
+}
+
+impl<'a, V> Iterator for Iter<'a, V> {
+    type Item = &'a V;
+
+    fn next(&mut self) -> Option<&'a V> {
+        loop {
+            if let Some(value) = self.bucket.next() {
+                return Some(value);
+            }
+            match self.branches.last_mut()?.next() {
+                Some(Slot::Leaf(value)) => return Some(value),
+                Some(Slot::Bucket(values)) => self.bucket = values.iter(),
+                Some(Slot::Branch(branch)) => self.branches.push(branch.slots.iter()),
+                None => {
+                    self.branches.pop();
+                }
+            }
+        }
+    }
+}
+
+impl<V> Default for Trie<V> {
+    fn default() -> Self {
+        Self { root: None }
+    }
+}
+
+impl<V> fmt::Debug for Trie<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trie").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A value whose key hashes so badly that every level and the buckets are met.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Entry(Vec<u8>, u32);
+
+    impl Keyed for Entry {
+        fn key(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn hash(key: &[u8]) -> u64 {
+            match key.first() {
+                Some(0..=3) => 7,
+                Some(4..=7) => 7 | 1 << 59,
+                _ => crate::table::hash(key) & 0xff,
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Put(Vec<u8>, u32),
+        Remove(Vec<u8>),
+        Keep,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let key = proptest::collection::vec(0u8..12, 0..3);
+        prop_oneof![
+            4 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Op::Put(key, value)),
+            3 => key.prop_map(Op::Remove),
+            1 => Just(Op::Keep),
+        ]
+    }
+
+    fn contents(trie: &Trie<Entry>) -> BTreeMap<Vec<u8>, u32> {
+        trie.iter()
+            .map(|Entry(key, value)| (key.clone(), *value))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_map_and_clones_never_change(
+            ops in proptest::collection::vec(op(), 0..200)
+        ) {
+            let mut trie = Trie::default();
+            let mut model = BTreeMap::new();
+            let mut kept = Vec::new();
+            for op in ops {
+                match op {
+                    Op::Put(key, value) => {
+                        let mut new = false;
+                        let make = || {
+                            new = true;
+                            Entry(key.clone(), 0)
+                        };
+                        trie.update(&key, make, |entry| entry.1 = value);
+                        prop_assert_eq!(model.insert(key, value).is_none(), new);
+                    }
+                    Op::Remove(key) => {
+                        let removed = trie.remove(&key).map(|Entry(_, value)| value);
+                        prop_assert_eq!(removed, model.remove(&key));
+                    }
+                    Op::Keep => kept.push((trie.clone(), model.clone())),
+                }
+                prop_assert_eq!(trie.iter().count(), model.len());
+            }
+            kept.push((trie, model));
+            for (trie, model) in kept {
+                prop_assert_eq!(contents(&trie), model.clone());
+                for (key, value) in model {
+                    prop_assert_eq!(trie.get(&key), Some(&Entry(key, value)));
+                }
+            }
+        }
+    }
+}
