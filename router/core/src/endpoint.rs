@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::tick::Tick;
 pub use component::{ComponentId, Components};
+pub(crate) use facts::address;
 pub use facts::{Description, Facts, RouteOptions, RoutePolicy, TooMuchText};
 pub use stats::{EndpointStats, InFlight};
 pub use tags::TagValue;
@@ -40,6 +41,16 @@ impl Origin {
     /// them.
     pub fn is_operator(self) -> bool {
         matches!(self, Self::Static | Self::RoutesFile)
+    }
+
+    /// Whose word counts more about the same endpoint.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Snapshot => 0,
+            Self::Bus => 1,
+            Self::RoutesFile => 2,
+            Self::Static => 3,
+        }
     }
 
     /// The name used in answers to people.

@@ -11,6 +11,8 @@ pub mod host;
 pub mod http1;
 pub mod instance;
 pub mod pool;
+pub mod registration;
+pub mod registry;
 pub mod retry;
 pub mod route;
 pub mod table;

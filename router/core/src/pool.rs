@@ -60,6 +60,12 @@ pub enum NoEndpoint {
     AllTried,
 }
 
+/// An endpoint, and the exchange that was counted there.
+pub type Picked<'a> = (&'a Arc<Endpoint>, InFlight);
+
+/// An endpoint, what was taken there, and how many were passed over.
+type Found<'a, T> = (&'a Arc<Endpoint>, T, u32);
+
 /// What the balancer decided.
 #[derive(Debug)]
 pub(crate) struct Choice<'a, T> {
@@ -126,7 +132,7 @@ impl Pool {
     ///
     /// # Errors
     /// When there is none; the reason tells what to answer.
-    pub fn pick(&self, want: &Want<'_>) -> Result<(&Arc<Endpoint>, InFlight), NoEndpoint> {
+    pub fn pick(&self, want: &Want<'_>) -> Result<Picked<'_>, NoEndpoint> {
         let shared = self.endpoints().len() > 1;
         let turn = if shared {
             self.next.fetch_add(1, Relaxed)
@@ -203,7 +209,7 @@ impl Pool {
         turn: u32,
         usable: impl Fn(&Endpoint) -> bool,
         take: impl Fn(&Arc<EndpointStats>) -> Option<T>,
-    ) -> Option<(&Arc<Endpoint>, T, u32)> {
+    ) -> Option<Found<'_, T>> {
         match self.balance {
             Balance::RoundRobin => self.in_turn(turn, usable, take),
             Balance::LeastConnection => self
@@ -219,7 +225,7 @@ impl Pool {
         turn: u32,
         usable: impl Fn(&Endpoint) -> bool,
         take: impl Fn(&Arc<EndpointStats>) -> Option<T>,
-    ) -> Option<(&Arc<Endpoint>, T, u32)> {
+    ) -> Option<Found<'_, T>> {
         let endpoints = self.endpoints();
         let start = self.members.at(turn)?;
         let (before, after) = endpoints.split_at(start);
@@ -251,21 +257,17 @@ impl Pool {
         let start = (u128::from(want.entropy) * endpoints.len() as u128) >> 64;
         let (before, after) = endpoints.split_at_checked(usize::try_from(start).ok()?)?;
         let max = self.max_conns(want);
-        let mut best: Option<(&Arc<Endpoint>, u64, u64)> = None;
+        let mut best: Option<(&Arc<Endpoint>, Load)> = None;
         for endpoint in after.iter().chain(before).take(LEAST_LOADED_AMONG) {
-            let in_flight = endpoint.stats().in_flight();
-            if (max != 0 && in_flight >= max) || !usable(endpoint) {
+            let load = Load::of(endpoint);
+            if (max != 0 && load.in_flight >= max) || !usable(endpoint) {
                 continue;
             }
-            let (load, weight) = (
-                u64::from(in_flight) + 1,
-                u64::from(endpoint.facts().weight()),
-            );
-            if best.is_none_or(|(_, least, of)| load * of < least * weight) {
-                best = Some((endpoint, load, weight));
+            if best.is_none_or(|(_, least)| load.is_below(least)) {
+                best = Some((endpoint, load));
             }
         }
-        best.map(|(endpoint, ..)| endpoint)
+        best.map(|(endpoint, _)| endpoint)
     }
 
     /// Endpoints that may answer the request at all.
@@ -307,6 +309,28 @@ fn is_asked_for(endpoint: &Endpoint, asked: Asked<'_>) -> bool {
 
 /// Bounds what the least-connection rule costs in a very large pool.
 const LEAST_LOADED_AMONG: usize = 64;
+
+/// How busy an endpoint is for its weight.
+#[derive(Clone, Copy)]
+struct Load {
+    in_flight: u32,
+    weight: u16,
+}
+
+impl Load {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            in_flight: endpoint.stats().in_flight(),
+            weight: endpoint.facts().weight(),
+        }
+    }
+
+    /// Compares what the loads would be with one exchange more.
+    fn is_below(self, other: Self) -> bool {
+        let next = |load: Self| u64::from(load.in_flight) + 1;
+        next(self) * u64::from(other.weight) < next(other) * u64::from(self.weight)
+    }
+}
 
 /// Changes, for the registry alone.
 impl Pool {

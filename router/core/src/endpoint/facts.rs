@@ -35,7 +35,7 @@ pub struct Description<'a> {
     /// Where it runs.
     pub availability_zone: &'a str,
     /// Labels.
-    pub tags: Tags,
+    pub tags: Option<&'a Tags>,
     /// How long it lives without renewal, to the millisecond, at most 49 days.
     pub threshold: Duration,
     /// Its share among the endpoints of the route; 0 counts as 1.
@@ -121,7 +121,7 @@ impl Facts {
     /// When its texts are too long to be kept.
     pub fn new(given: &Description<'_>) -> Result<Self, TooMuchText> {
         let san_is_instance_id = !given.san.is_empty() && given.san == given.instance_id;
-        let address = join(given.host, given.port);
+        let address = address(given.host, given.port);
         let texts: [&str; FIELDS] = [
             &address,
             if given.protocol == "http1" {
@@ -142,7 +142,7 @@ impl Facts {
             text.push_str(field);
             *end = u16::try_from(text.len()).map_err(|_| TooMuchText)?;
         }
-        let tags = PackedTags::pack(&given.tags, given.app, given.instance_id);
+        let tags = PackedTags::pack(given.tags, given.app, given.instance_id);
         let options =
             (given.options != RouteOptions::default()).then(|| Arc::new(given.options.clone()));
         Ok(Self {
@@ -267,7 +267,7 @@ impl Facts {
 }
 
 /// `host:port`, with brackets where an IPv6 address needs them.
-fn join(host: &str, port: u16) -> String {
+pub(crate) fn address(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
     } else {
@@ -301,6 +301,7 @@ mod tests {
 
     #[test]
     fn every_field_comes_back() {
+        let tags = [("process_id", "app")].into_iter().collect();
         let facts = Facts::new(&Description {
             host: "10.0.0.1",
             port: 61_001,
@@ -312,7 +313,7 @@ mod tests {
             san: "instance",
             isolation_segment: "is1",
             availability_zone: "z1",
-            tags: [("process_id", "app")].into_iter().collect(),
+            tags: Some(&tags),
             threshold: Duration::from_secs(120),
             weight: 0,
             options: RouteOptions::default(),

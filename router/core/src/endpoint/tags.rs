@@ -43,9 +43,9 @@ pub(super) struct PackedTags(Box<[u8]>);
 
 impl PackedTags {
     /// Packs `tags`; `None` when a key or value is longer than 65,535 bytes.
-    pub(super) fn pack(tags: &Tags, app: &str, instance_id: &str) -> Option<Self> {
+    pub(super) fn pack(tags: Option<&Tags>, app: &str, instance_id: &str) -> Option<Self> {
         let mut packed = Vec::new();
-        for (key, value) in tags.iter() {
+        for (key, value) in tags.into_iter().flat_map(Tags::iter) {
             let number = KEYS.iter().position(|known| *known == key);
             let number = number
                 .and_then(|n| u8::try_from(n).ok())
@@ -202,7 +202,7 @@ mod tests {
 
     fn packed_len(key: &str, value: &str) -> usize {
         let tags = [(key, value)].into_iter().collect();
-        PackedTags::pack(&tags, APP_GUID, "i-0")
+        PackedTags::pack(Some(&tags), APP_GUID, "i-0")
             .unwrap()
             .as_bytes()
             .len()
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_value_too_long_to_pack_is_refused() {
         let tags = [("k", "v".repeat(65_536))].into_iter().collect();
-        assert_eq!(PackedTags::pack(&tags, "", ""), None);
+        assert_eq!(PackedTags::pack(Some(&tags), "", ""), None);
     }
 
     proptest! {
@@ -246,7 +246,7 @@ mod tests {
             )
         ) {
             let tags: Tags = pairs.iter().map(|(k, v)| (k, v)).collect();
-            let packed = PackedTags::pack(&tags, APP_GUID, "i-0").unwrap();
+            let packed = PackedTags::pack(Some(&tags), APP_GUID, "i-0").unwrap();
             let unpacked: Vec<_> = packed
                 .iter(APP_GUID, "i-0")
                 .map(|(key, value)| (key.to_owned(), value.as_str().to_owned()))

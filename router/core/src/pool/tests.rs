@@ -286,10 +286,11 @@ fn the_own_zone_is_preferred_at_first() {
 
 #[test]
 fn an_instance_can_be_named() {
+    let tags = [("process_id", "proc")].into_iter().collect();
     let copy = |host, index| Description {
         app: "guid",
         instance_index: index,
-        tags: [("process_id", "proc")].into_iter().collect(),
+        tags: Some(&tags),
         ..at(host)
     };
     let pool = pool(

@@ -48,11 +48,28 @@ impl HostRoutes {
         let Some(paths) = &self.paths else {
             return root;
         };
-        let (serving, empty) = paths.find(path.as_bytes());
+        let (mut serving, mut empty) = (None, None);
+        paths.probe(path.as_bytes(), |_, found| match found {
+            Some(pool) if pool.endpoints().is_empty() => empty = Some(pool),
+            Some(pool) => serving = Some(pool),
+            None => {}
+        });
         serving
             .or_else(|| root.filter(|pool| !pool.endpoints().is_empty()))
             .or(empty)
             .or(root)
+    }
+
+    /// Every path that [`Self::find`] asks for, the longest first, and the pool that has it.
+    pub(super) fn probes(&self, path: &str) -> Vec<(String, Option<&Arc<Pool>>)> {
+        let mut probes = vec![(String::new(), self.root.as_ref())];
+        if let Some(paths) = &self.paths {
+            paths.probe(path.as_bytes(), |prefix, found| {
+                probes.push((String::from_utf8_lossy(prefix).into_owned(), found));
+            });
+        }
+        probes.reverse();
+        probes
     }
 
     /// The pool with exactly this path.
@@ -111,28 +128,26 @@ impl HostRoutes {
 }
 
 impl Paths {
-    /// The deepest pool with endpoints on the way down `path`, and the deepest without.
-    fn find(&self, path: &[u8]) -> (Option<&Arc<Pool>>, Option<&Arc<Pool>>) {
+    /// Asks for every prefix of `path` that could be a route, the shortest first, as `visit` is
+    /// told. Only depths that occur are asked for: a long path costs no more than a short one.
+    fn probe<'a>(&'a self, path: &[u8], mut visit: impl FnMut(&[u8], Option<&'a Arc<Pool>>)) {
         let mut buffer = [0; MAX_PATH + 2];
         let path = self.searched(path, &mut buffer);
-        let (mut serving, mut empty) = (None, None);
         let (mut depth, mut end) = (0, 0);
         while end < path.len() {
             let segment = end + 1;
             end = memchr::memchr(b'/', &path[segment..]).map_or(path.len(), |len| segment + len);
             depth += 1;
             if self.depths.has(depth) {
-                match self.pools.get(&path[..end]) {
-                    Some(ByPath(pool)) if pool.endpoints().is_empty() => empty = Some(pool),
-                    Some(ByPath(pool)) => serving = Some(pool),
-                    None => {}
-                }
+                visit(
+                    &path[..end],
+                    self.pools.get(&path[..end]).map(|ByPath(pool)| pool),
+                );
             }
             if !self.depths.reaches(depth + 1) {
                 break;
             }
         }
-        (serving, empty)
     }
 
     /// As much of the path as can matter, without query and one trailing `/`, in lower case.

@@ -128,6 +128,7 @@ fn the_exact_host_beats_wildcards_and_narrow_ones_beat_wide_ones() {
     check(&["*.c.com/api"], "a.c.com", "/api/v1", Some("*.c.com/api"));
     check(&["*.c.com/api"], "a.c.com", "/", None);
     check(&["*.com"], ".com", "/", Some("*.com"));
+    check(&["*.com"], "*.c.com", "/", Some("*.com"));
 }
 
 #[test]

@@ -1,0 +1,453 @@
+//! The single writer's side of the route table.
+
+mod change;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::balance::Balance;
+use crate::endpoint::{ComponentId, Endpoint, EndpointId, Facts, Origin};
+use crate::pool::Pool;
+use crate::registration::{Registration, Withdrawal};
+use crate::route::RouteKey;
+use crate::table::{RouteTable, hash};
+use crate::tick::Tick;
+pub use change::{Change, Event, Removal};
+
+/// How a registry behaves.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// How endpoints are chosen where a route does not say.
+    pub balance: Balance,
+    /// Whether nothing lapses while the bus is away.
+    pub suspend_pruning: bool,
+    /// How long a route without endpoints is kept, to be answered with 503 and not 404; zero to
+    /// forget it at once.
+    pub empty_pool_timeout: Duration,
+    /// How long a TLS endpoint holds without renewal; `None` for ever, since its identity is proved
+    /// with every connection.
+    pub tls_threshold: Option<Duration>,
+    /// Spreads the first turns, so that routers started together do not march in step.
+    pub seed: u64,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            balance: Balance::RoundRobin,
+            suspend_pruning: true,
+            empty_pool_timeout: Duration::ZERO,
+            tls_threshold: None,
+            seed: 0,
+        }
+    }
+}
+
+/// Something to do to the table.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// A claim is made or renewed.
+    Register(Registration),
+    /// A claim is given up.
+    Unregister(Withdrawal),
+    /// The bus cannot be heard: silence means nothing now.
+    BusLost,
+    /// The bus is heard again.
+    BusBack,
+    /// The operator's routes of one origin are now these, and no others.
+    ReplaceStatic {
+        /// Which of the operator's sources.
+        origin: Origin,
+        /// All of its routes.
+        registrations: Vec<Registration>,
+    },
+}
+
+/// What a prune cycle did.
+#[derive(Debug)]
+pub enum Cycle {
+    /// Nothing: the bus is away.
+    Suspended,
+    /// The bus came back since the last cycle; every claim got its whole lifetime again.
+    Freshened,
+    /// What had lapsed is gone.
+    Pruned(Change),
+}
+
+/// How often things happened, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RegistryCounts {
+    /// Endpoints that were new.
+    pub added: u64,
+    /// Endpoints that came with other facts.
+    pub updated: u64,
+    /// Heartbeats that changed nothing.
+    pub renewed: u64,
+    /// Endpoints removed, for any reason.
+    pub removed: u64,
+    /// Of these, endpoints whose claim had lapsed.
+    pub pruned: u64,
+    /// Messages that would have touched what belongs to the operator.
+    pub refused: u64,
+}
+
+/// The writer's state: the table as it will be seen next, and what is needed to change it.
+///
+/// It keeps no index beside the table. Whatever lapses is found by a scan, once in a prune cycle.
+#[derive(Debug)]
+pub struct Registry {
+    config: RegistryConfig,
+    table: RouteTable,
+    bus: Bus,
+    /// Routes without endpoints, and since when.
+    empty_since: BTreeMap<RouteKey, Tick>,
+    next_id: u64,
+    counts: RegistryCounts,
+    last_change: Option<Tick>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bus {
+    Up,
+    Lost,
+    /// Up again, but claims may be old through no fault of theirs.
+    Back,
+}
+
+impl Registry {
+    /// An empty registry. The bus counts as lost until [`Command::BusBack`] says otherwise.
+    pub fn new(config: RegistryConfig) -> Self {
+        Self {
+            config,
+            table: RouteTable::default(),
+            bus: Bus::Lost,
+            empty_since: BTreeMap::new(),
+            next_id: 1,
+            counts: RegistryCounts::default(),
+            last_change: None,
+        }
+    }
+
+    /// The table as it is now. Costs nothing, and never changes once given out.
+    pub fn table(&self) -> RouteTable {
+        self.table.clone()
+    }
+
+    /// How often things happened.
+    pub fn counts(&self) -> RegistryCounts {
+        self.counts
+    }
+
+    /// When the table last changed.
+    pub fn last_change(&self) -> Option<Tick> {
+        self.last_change
+    }
+
+    /// Does one thing. The change is empty when readers need no new table.
+    pub fn apply(&mut self, command: Command, now: Tick) -> Change {
+        let mut change = Change::default();
+        match command {
+            Command::Register(registration) => self.register(registration, now, &mut change),
+            Command::Unregister(withdrawal) => self.unregister(&withdrawal, now, &mut change),
+            Command::BusLost => self.bus = Bus::Lost,
+            Command::BusBack if self.bus == Bus::Lost => self.bus = Bus::Back,
+            Command::BusBack => {}
+            Command::ReplaceStatic {
+                origin,
+                registrations,
+            } => {
+                self.replace_static(origin, registrations, now, &mut change);
+            }
+        }
+        change
+    }
+
+    /// Removes what has lapsed. Meant to be called at a fixed interval.
+    pub fn prune(&mut self, now: Tick) -> Cycle {
+        if self.config.suspend_pruning && self.bus == Bus::Lost {
+            return Cycle::Suspended;
+        }
+        if self.bus == Bus::Back {
+            self.bus = Bus::Up;
+            if self.config.suspend_pruning {
+                let endpoints = self.table.iter().flat_map(|pool| pool.endpoints());
+                endpoints.for_each(|endpoint| endpoint.freshen(now));
+                return Cycle::Freshened;
+            }
+        }
+        let mut change = Change::default();
+        let tls_threshold = self.config.tls_threshold;
+        for (key, endpoint) in self.find(|endpoint| endpoint.is_stale(tls_threshold, now)) {
+            self.remove(&key, endpoint.address(), Removal::Stale, now, &mut change);
+        }
+        self.expire_empty(now, &mut change);
+        self.check_invariants();
+        Cycle::Pruned(change)
+    }
+
+    /// Removes a TLS endpoint that turned out to be somebody else, in the version that was tried.
+    ///
+    /// A plaintext endpoint stays: it has only failed, and comes back by itself.
+    pub fn prune_endpoint(&mut self, key: &RouteKey, tried: &Arc<Endpoint>, now: Tick) -> Change {
+        let mut change = Change::default();
+        let current = self
+            .table
+            .get(key)
+            .and_then(|pool| pool.find(tried.address()));
+        let is_current = current.is_some_and(|(_, current)| Arc::ptr_eq(current, tried));
+        if is_current && tried.facts().is_tls() && !tried.origin().is_operator() {
+            self.remove(
+                key,
+                tried.address(),
+                Removal::WrongIdentity,
+                now,
+                &mut change,
+            );
+        }
+        change
+    }
+
+    /// Takes over what an earlier run knew, as far as nobody has said anything newer. Returns how
+    /// many endpoints there were.
+    pub fn restore(
+        &mut self,
+        registrations: impl IntoIterator<Item = Registration>,
+        now: Tick,
+    ) -> usize {
+        let mut change = Change::default();
+        for registration in registrations {
+            self.register(
+                Registration {
+                    origin: Origin::Snapshot,
+                    ..registration
+                },
+                now,
+                &mut change,
+            );
+        }
+        change.added()
+    }
+
+    fn register(&mut self, registration: Registration, now: Tick, change: &mut Change) {
+        let Registration {
+            key, facts, origin, ..
+        } = registration;
+        let known = self
+            .table
+            .get(&key)
+            .and_then(|pool| pool.find(facts.address()));
+        let Some((index, known)) = known else {
+            return self.add(key, facts, origin, now, change);
+        };
+        let from = known.origin();
+        if origin.rank() < from.rank() {
+            self.counts.refused += 1;
+        } else if *known.facts() == facts && !(origin.is_operator() && origin != from) {
+            known.renew(origin, now);
+            self.counts.renewed += 1;
+        } else {
+            let known = Arc::clone(known);
+            let component = self.component(&facts);
+            let updated = known.updated(facts, origin, now).with_component(component);
+            let endpoint = Arc::new(updated);
+            self.counts.updated += 1;
+            self.edit(&key, |pool, default| {
+                pool.replace(index, Arc::clone(&endpoint), default)
+            });
+            self.last_change = Some(now);
+            change.push(Event::EndpointUpdated { key, endpoint });
+        }
+    }
+
+    fn add(&mut self, key: RouteKey, facts: Facts, origin: Origin, now: Tick, change: &mut Change) {
+        let id = EndpointId(self.next_id);
+        self.next_id += 1;
+        let component = self.component(&facts);
+        let endpoint = Endpoint::new(id, facts, origin, now).with_component(component);
+        let endpoint = Arc::new(endpoint);
+        if self.table.get(&key).is_none() {
+            change.push(Event::RouteAdded { key: key.clone() });
+        }
+        self.counts.added += 1;
+        self.edit(&key, |pool, default| {
+            pool.insert(Arc::clone(&endpoint), default)
+        });
+        self.empty_since.remove(&key);
+        self.last_change = Some(now);
+        change.push(Event::EndpointAdded { key, endpoint });
+    }
+
+    fn unregister(&mut self, withdrawal: &Withdrawal, now: Tick, change: &mut Change) {
+        let Withdrawal { key, address } = withdrawal;
+        let known = self.table.get(key).and_then(|pool| pool.find(address));
+        match known {
+            Some((_, known)) if known.origin().is_operator() => self.counts.refused += 1,
+            Some(_) => self.remove(key, address, Removal::Unregistered, now, change),
+            None => {}
+        }
+    }
+
+    fn replace_static(
+        &mut self,
+        origin: Origin,
+        registrations: Vec<Registration>,
+        now: Tick,
+        change: &mut Change,
+    ) {
+        let wanted: BTreeSet<(&RouteKey, &str)> = registrations
+            .iter()
+            .map(|wanted| (&wanted.key, wanted.facts.address()))
+            .collect();
+        let mut gone = self.find(|endpoint| endpoint.origin() == origin);
+        gone.retain(|(key, endpoint)| !wanted.contains(&(key, endpoint.address())));
+        for (key, endpoint) in gone {
+            self.remove(&key, endpoint.address(), Removal::Withdrawn, now, change);
+        }
+        for registration in registrations {
+            self.register(
+                Registration {
+                    origin,
+                    ..registration
+                },
+                now,
+                change,
+            );
+        }
+        self.check_invariants();
+    }
+
+    /// Removes an endpoint, and with the last one the route, now or after the time that empty
+    /// routes are kept.
+    fn remove(
+        &mut self,
+        key: &RouteKey,
+        address: &str,
+        why: Removal,
+        now: Tick,
+        change: &mut Change,
+    ) {
+        let Some(pool) = self.table.get(key) else {
+            return;
+        };
+        let Some((index, endpoint)) = pool.find(address) else {
+            return;
+        };
+        let (last, endpoint) = (pool.endpoints().len() == 1, Arc::clone(endpoint));
+        // What the operator takes out of a file is not missing: it is not wanted.
+        let keep = !self.config.empty_pool_timeout.is_zero() && why != Removal::Withdrawn;
+        change.push(Event::EndpointRemoved {
+            key: key.clone(),
+            endpoint,
+            why,
+        });
+        if last && !keep {
+            self.table.remove(key);
+            change.push(Event::RouteRemoved { key: key.clone() });
+        } else {
+            self.edit(key, |pool, _| pool.remove(index));
+            if last {
+                self.empty_since.insert(key.clone(), now);
+            }
+        }
+        self.counts.removed += 1;
+        self.counts.pruned += u64::from(why == Removal::Stale);
+        self.last_change = Some(now);
+    }
+
+    /// Removes routes that have been empty for too long.
+    fn expire_empty(&mut self, now: Tick, change: &mut Change) {
+        let timeout = self.config.empty_pool_timeout;
+        let table = &mut self.table;
+        self.empty_since.retain(|key, since| {
+            let expired = now.since(*since) >= timeout;
+            if expired {
+                table.remove(key);
+                change.push(Event::RouteRemoved { key: key.clone() });
+            }
+            !expired
+        });
+    }
+
+    /// All endpoints that `is_wanted` picks out, with their routes.
+    fn find(&self, is_wanted: impl Fn(&Endpoint) -> bool) -> Vec<(RouteKey, Arc<Endpoint>)> {
+        let mut found = Vec::new();
+        for pool in self.table.iter() {
+            let wanted = pool
+                .endpoints()
+                .iter()
+                .filter(|endpoint| is_wanted(endpoint));
+            found.extend(wanted.map(|endpoint| (pool.key().clone(), Arc::clone(endpoint))));
+        }
+        found
+    }
+
+    fn edit<R>(&mut self, key: &RouteKey, change: impl FnOnce(&mut Pool, Balance) -> R) -> R {
+        let default = self.config.balance;
+        let seed = self.config.seed;
+        let first_turn = || (hash(key.as_str().as_bytes()).wrapping_add(seed) >> 32) as u32;
+        let make = || Pool::new(key.clone(), first_turn());
+        self.table.update(key, make, |pool| change(pool, default))
+    }
+
+    fn component(&mut self, facts: &Facts) -> Option<ComponentId> {
+        let tag = facts.tag("component")?;
+        let name = tag.as_str();
+        let known = self.table.components().find(name);
+        known.or_else(|| self.table.components_mut().add(name))
+    }
+
+    /// What must hold after every change. Checked in debug builds only; costs a scan.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub fn check_invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let mut endpoints = 0;
+        for pool in self.table.iter() {
+            let key = pool.key();
+            let found = self
+                .table
+                .get(key)
+                .is_some_and(|found| Arc::ptr_eq(found, pool));
+            assert!(found, "{key} is not found by its key");
+            for (index, endpoint) in pool.endpoints().iter().enumerate() {
+                let at = pool.find(endpoint.address()).map(|(at, _)| at);
+                assert_eq!(
+                    at,
+                    Some(index),
+                    "{} of {key} is there twice",
+                    endpoint.address()
+                );
+                assert!(endpoint.id().0 < self.next_id, "an id from nowhere");
+            }
+            let is_empty = pool.endpoints().is_empty();
+            assert_eq!(
+                is_empty,
+                self.empty_since.contains_key(key),
+                "{key} is empty"
+            );
+            endpoints += pool.endpoints().len();
+        }
+        assert_eq!(
+            self.table.endpoints(),
+            endpoints,
+            "endpoints are miscounted"
+        );
+        assert_eq!(
+            self.table.len(),
+            self.table.iter().count(),
+            "routes are miscounted"
+        );
+        let empty = self
+            .empty_since
+            .keys()
+            .all(|key| self.table.get(key).is_some());
+        assert!(empty, "an empty route is remembered that is gone");
+    }
+}
+
+#[cfg(test)]
+mod tests;
