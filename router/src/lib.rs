@@ -1,1 +1,9 @@
 //! The edge router: listeners, data path, registrar, admin endpoint.
+
+pub mod access_log;
+pub mod changes;
+pub mod connections;
+pub mod health;
+pub mod metrics;
+pub mod shared;
+pub mod watch;

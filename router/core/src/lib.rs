@@ -1,16 +1,19 @@
 //! The rules of the edge router: pure, without I/O, clock or chance.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod balance;
 pub mod cidr;
 pub mod endpoint;
 pub mod failure;
 pub mod field;
 pub mod headers;
+pub mod histogram;
 pub mod host;
 pub mod http1;
 pub mod instance;
 pub mod pool;
+pub mod rates;
 pub mod registration;
 pub mod registry;
 pub mod retry;

@@ -1,0 +1,149 @@
+//! One JSON object a line. The names are those of gorouter's line; what is unknown is `null`.
+
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+
+use super::{ExtraField, Format, Record, number, redact, text};
+
+pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    number::timestamp(record.started_unix_nanos, out);
+    out.push(b'"');
+    request(format, record, out);
+    peers(format, record, out);
+    endpoint(record, out);
+    for field in &format.extra_fields {
+        extra_field(*field, record, out);
+    }
+    string("x_cf_routererror", record.router_error.as_bytes(), out);
+    if !record.extra.is_empty() {
+        out.extend_from_slice(b",\"headers\":{");
+        for (at, (name, value)) in record.extra.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            quoted(name.as_bytes(), out);
+            out.push(b':');
+            value_or_null(value, out);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    string("host", record.host, out);
+    string("method", record.method, out);
+    key("target", out);
+    out.push(b'"');
+    redact::target(
+        format.redact_query,
+        record.method,
+        record.target,
+        text::json_part,
+        out,
+    );
+    out.push(b'"');
+    string("protocol", record.version.as_bytes(), out);
+    key("status", out);
+    match record.status {
+        Some(status) => number::unsigned(u64::from(status), out),
+        None => out.extend_from_slice(b"null"),
+    }
+    key("request_bytes", out);
+    number::unsigned(record.request_bytes, out);
+    key("response_bytes", out);
+    number::unsigned(record.response_bytes, out);
+    string("referer", record.referer, out);
+    string("user_agent", record.user_agent, out);
+}
+
+fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    key("peer", out);
+    match record.peer {
+        Some(peer) if !format.hide_source_ip => quoted_with(|out| number::socket(peer, out), out),
+        _ => out.extend_from_slice(b"null"),
+    }
+    key("client", out);
+    match record.client {
+        Some(client) if !format.hide_source_ip && !format.hide_forwarded_for => {
+            quoted_with(|out| number::ip(client, out), out);
+        }
+        _ => out.extend_from_slice(b"null"),
+    }
+    let chain = if format.hide_forwarded_for {
+        b""
+    } else {
+        record.x_forwarded_for
+    };
+    string("x_forwarded_for", chain, out);
+    string("x_forwarded_proto", record.x_forwarded_proto, out);
+    string("vcap_request_id", record.request_id.as_bytes(), out);
+    key("response_time", out);
+    number::seconds(record.total, out);
+    key("gorouter_time", out);
+    number::seconds(record.gorouter_time, out);
+}
+
+fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
+    let backend = record.endpoint.map_or("", Endpoint::address);
+    string("endpoint", backend.as_bytes(), out);
+    let (app, index, instance) = record.identity();
+    string("app_id", app.as_bytes(), out);
+    string("app_index", index.as_bytes(), out);
+    string("instance_id", instance.as_bytes(), out);
+}
+
+fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
+    key(field.name(), out);
+    match field {
+        ExtraField::BackendTime => seconds_or_null(record.backend_time, out),
+        ExtraField::DialTime => seconds_or_null(record.dial_time, out),
+        ExtraField::DnsTime => seconds_or_null(record.dns_time, out),
+        ExtraField::FailedAttempts => number::unsigned(u64::from(record.failed_attempts), out),
+        ExtraField::FailedAttemptsTime => seconds_or_null(record.failed_time(), out),
+        ExtraField::LocalAddress => match record.local {
+            Some(local) => quoted_with(|out| number::socket(local, out), out),
+            None => out.extend_from_slice(b"null"),
+        },
+        ExtraField::TlsTime => out.extend_from_slice(b"null"),
+    }
+}
+
+fn seconds_or_null(time: Option<Duration>, out: &mut Vec<u8>) {
+    match time {
+        Some(time) => number::seconds(time, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends `,"name":`. Names are constants of this file.
+fn key(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn string(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    key(name, out);
+    value_or_null(value, out);
+}
+
+fn value_or_null(value: &[u8], out: &mut Vec<u8>) {
+    if value.is_empty() {
+        out.extend_from_slice(b"null");
+    } else {
+        quoted(value, out);
+    }
+}
+
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    quoted_with(|out| text::json_part(value, out), out);
+}
+
+fn quoted_with(write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}

@@ -1,0 +1,137 @@
+//! gorouter's line: its order, its quotes and its dashes.
+
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+
+use super::{ExtraField, Format, Record, number, redact, text};
+
+/// More than the fixed part of a line, so that a fresh buffer grows once.
+const USUAL: usize = 640;
+
+pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    out.reserve(USUAL);
+    request(format, record, out);
+    peers(format, record, out);
+    forwarded(format, record, out);
+    timings(record, out);
+    endpoint(record, out);
+    for field in &format.extra_fields {
+        extra_field(*field, record, out);
+    }
+    out.extend_from_slice(b"x_cf_routererror:");
+    text::quoted_or_dash(record.router_error.as_bytes(), out);
+    for (name, value) in record.extra {
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        text::quoted_or_dash(value, out);
+    }
+    out.push(b'\n');
+}
+
+fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    text::bare_or_dash(record.host, out);
+    out.extend_from_slice(b" - [");
+    number::timestamp(record.started_unix_nanos, out);
+    out.extend_from_slice(b"] \"");
+    text::quoted_part(record.method, out);
+    out.push(b' ');
+    redact::target(
+        format.redact_query,
+        record.method,
+        record.target,
+        text::quoted_part,
+        out,
+    );
+    out.push(b' ');
+    out.extend_from_slice(record.version.as_bytes());
+    out.extend_from_slice(b"\" ");
+    match record.status {
+        Some(status) => number::unsigned(u64::from(status), out),
+        None => out.extend_from_slice(b"\"-\""),
+    }
+    out.push(b' ');
+    number::unsigned(record.request_bytes, out);
+    out.push(b' ');
+    number::unsigned(record.response_bytes, out);
+    out.push(b' ');
+    text::quoted_or_dash(record.referer, out);
+    out.push(b' ');
+    text::quoted_or_dash(record.user_agent, out);
+}
+
+fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    match record.peer {
+        Some(peer) if !format.hide_source_ip => {
+            out.extend_from_slice(b" \"");
+            number::socket(peer, out);
+            out.push(b'"');
+        }
+        _ => out.extend_from_slice(b" \"-\""),
+    }
+    out.push(b' ');
+    let backend = record.endpoint.map_or("", Endpoint::address);
+    text::quoted_or_dash(backend.as_bytes(), out);
+}
+
+fn forwarded(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    let chain = if format.hide_forwarded_for {
+        b""
+    } else {
+        record.x_forwarded_for
+    };
+    out.extend_from_slice(b" x_forwarded_for:");
+    text::quoted_or_dash(chain, out);
+    out.extend_from_slice(b" x_forwarded_proto:");
+    text::quoted_or_dash(record.x_forwarded_proto, out);
+    out.extend_from_slice(b" vcap_request_id:");
+    text::quoted_or_dash(record.request_id.as_bytes(), out);
+}
+
+fn timings(record: &Record<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b" response_time:");
+    number::seconds(record.total, out);
+    out.extend_from_slice(b" gorouter_time:");
+    number::seconds(record.gorouter_time, out);
+}
+
+fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
+    let (app, index, instance) = record.identity();
+    out.extend_from_slice(b" app_id:");
+    text::quoted_or_dash(app.as_bytes(), out);
+    out.extend_from_slice(b" app_index:");
+    text::quoted_or_dash(index.as_bytes(), out);
+    out.extend_from_slice(b" instance_id:");
+    text::quoted_or_dash(instance.as_bytes(), out);
+    out.push(b' ');
+}
+
+fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(field.name().as_bytes());
+    out.push(b':');
+    match field {
+        ExtraField::BackendTime => seconds_or_dash(record.backend_time, out),
+        ExtraField::DialTime => seconds_or_dash(record.dial_time, out),
+        ExtraField::DnsTime => seconds_or_dash(record.dns_time, out),
+        ExtraField::FailedAttempts => number::unsigned(u64::from(record.failed_attempts), out),
+        ExtraField::FailedAttemptsTime => seconds_or_dash(record.failed_time(), out),
+        ExtraField::LocalAddress => match record.local {
+            Some(local) => {
+                out.push(b'"');
+                number::socket(local, out);
+                out.push(b'"');
+            }
+            None => out.extend_from_slice(b"\"-\""),
+        },
+        ExtraField::TlsTime => out.extend_from_slice(b"\"-\""),
+    }
+    out.push(b' ');
+}
+
+fn seconds_or_dash(time: Option<Duration>, out: &mut Vec<u8>) {
+    match time {
+        Some(time) => number::seconds(time, out),
+        None => out.extend_from_slice(b"\"-\""),
+    }
+}
