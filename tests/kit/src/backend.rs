@@ -94,6 +94,28 @@ impl Backend {
         lock(&self.state).requests.clone()
     }
 
+    /// The requests that came to one of the addresses of a backend [`Self::on`] several.
+    #[must_use]
+    pub fn requests_to(&self, to: SocketAddr) -> Vec<Request> {
+        lock(&self.state)
+            .requests
+            .iter()
+            .filter(|request| request.to == to)
+            .cloned()
+            .collect()
+    }
+
+    /// The connections to one of its addresses.
+    #[must_use]
+    pub fn connections_to(&self, to: SocketAddr) -> Vec<Received> {
+        lock(&self.state)
+            .received
+            .iter()
+            .filter(|received| received.to == to)
+            .cloned()
+            .collect()
+    }
+
     /// Every connection so far, in the order they came.
     #[must_use]
     pub fn connections(&self) -> Vec<Received> {
@@ -129,14 +151,11 @@ impl Backend {
                 .position(|connection| connection.from == from);
             at.map(|at| state.received.remove(at)).is_some()
         });
-        let mine = || {
-            self.connections()
-                .into_iter()
-                .filter(move |received| received.to == to)
-        };
         accepted
             && eventually(crate::PATIENCE, || {
-                mine().all(|received| received.tape.is_current())
+                self.connections_to(to)
+                    .iter()
+                    .all(|received| received.tape.is_current())
             })
     }
 }

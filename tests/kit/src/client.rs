@@ -81,8 +81,18 @@ impl Client {
     /// When it cannot.
     #[must_use]
     pub fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&to, crate::PATIENCE).expect("a connection");
-        Self(Wire::new(stream, None).expect("a fresh socket takes its options"))
+        Self::try_connect(to).expect("a connection")
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the other side refuses, or resets at once.
+    pub fn try_connect(to: SocketAddr) -> io::Result<Self> {
+        Ok(Self(Wire::new(
+            TcpStream::connect_timeout(&to, crate::PATIENCE)?,
+            None,
+        )?))
     }
 
     /// The address it speaks from.

@@ -149,6 +149,12 @@ pub struct Body {
     pub end: End,
 }
 
+/// How many bytes at each end of a message are sent one at a time.
+const SINGLE: usize = 2048;
+
+/// How many bytes at a time are sent between: a number that meets no buffer's size.
+const PIECE: usize = 61;
+
 /// A socket, what was read from it and not yet used, and where a copy of what is read goes.
 #[derive(Debug)]
 pub struct Wire {
@@ -195,13 +201,22 @@ impl Wire {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Sends bytes one at a time, each in a segment of its own where the system lets them.
+    /// Sends bytes one at a time, each in a segment of its own where the system lets them. What
+    /// lies more than [`SINGLE`] bytes from both ends of a long message goes in small pieces.
     ///
     /// # Errors
     /// As [`Self::send`].
     pub fn send_byte_by_byte(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        for byte in bytes.as_ref() {
-            self.stream.write_all(std::slice::from_ref(byte))?;
+        let bytes = bytes.as_ref();
+        let first = bytes.len().min(SINGLE);
+        let last = bytes.len().saturating_sub(SINGLE).max(first);
+        let between = bytes[first..last].chunks(PIECE);
+        for piece in bytes[..first]
+            .chunks(1)
+            .chain(between)
+            .chain(bytes[last..].chunks(1))
+        {
+            self.stream.write_all(piece)?;
             std::thread::yield_now();
         }
         Ok(())

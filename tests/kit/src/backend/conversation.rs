@@ -10,6 +10,8 @@ use crate::wire::{Body, End, Framing, Head, Wire};
 /// A request as a backend read it.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The address its connection was made to.
+    pub to: SocketAddr,
     /// Its head.
     pub head: Head,
     /// Its content, without framing.
@@ -72,6 +74,7 @@ impl Conversation {
             end,
         } = self.wire()?.body(framing);
         let request = Request {
+            to: self.to,
             head,
             body,
             trailers,
@@ -94,6 +97,7 @@ impl Conversation {
     /// Notes a request of which only the head was read.
     pub fn note(&self, head: Head) {
         (self.note)(&Request {
+            to: self.to,
             head,
             body: Vec::new(),
             trailers: Vec::new(),
