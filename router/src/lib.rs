@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod changes;
+pub mod config;
 pub mod connections;
 pub mod health;
 pub mod metrics;

@@ -1,1 +1,3 @@
+//! The router program.
+
 fn main() {}

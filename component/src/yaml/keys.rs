@@ -117,27 +117,31 @@ impl Keys<'_> {
         value: &mut T,
         words: &[(&'static str, T)],
     ) -> bool {
-        let read = self.with(name, |node, report| {
-            let found = node.text().and_then(|text| {
-                words
-                    .iter()
-                    .find(|(word, _)| word.eq_ignore_ascii_case(text))
-                    .map(|(_, v)| *v)
-            });
-            match found {
-                Some(found) => *value = found,
-                None => {
-                    let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-                    report.fault(node.place, format!("must be one of {}", words.join(", ")));
-                }
+        self.with(name, |node, report| {
+            if let Some(found) = read_word(node, report, words) {
+                *value = found;
             }
-        });
-        read.unwrap_or_else(|| {
-            let word = words
+        })
+        .unwrap_or_else(|| self.put(name, doc, word_of(*value, words), false))
+    }
+
+    /// A key whose value is a list of such words. One that stands alone is a list of one.
+    pub fn choices<T: Copy + PartialEq>(
+        &mut self,
+        name: &'static str,
+        doc: &'static str,
+        values: &mut Vec<T>,
+        words: &[(&'static str, T)],
+    ) -> bool {
+        self.with(name, |node, report| {
+            *values = rows(node)
                 .iter()
-                .find(|(_, v)| *v == *value)
-                .map_or("", |(word, _)| word);
-            self.put(name, doc, Output::Scalar(word.to_owned()), false)
+                .filter_map(|row| read_word(row, report, words))
+                .collect();
+        })
+        .unwrap_or_else(|| {
+            let rows = values.iter().map(|value| word_of(*value, words)).collect();
+            self.put(name, doc, Output::List(rows), false)
         })
     }
 
@@ -213,20 +217,6 @@ impl Keys<'_> {
             let rows = Output::List(rows.collect());
             self.put(name, doc, rows, false)
         })
-    }
-
-    /// The value of `name` as it stands in the file, for keys that are judged and not read. Null
-    /// counts as absent. The key counts as known.
-    pub fn peek(&mut self, name: &str) -> Option<&Node> {
-        let Direction::Read { entries, known, .. } = &mut self.direction else {
-            return None;
-        };
-        let index = entries.iter().position(|entry| entry.key == name)?;
-        if let Some(known) = known.get_mut(index) {
-            *known = true;
-        }
-        let value = &entries.get(index)?.value;
-        (value.content != Content::Null).then_some(value)
     }
 
     /// Says that the value of `name` cannot be used; about the mapping itself if `name` is absent.
@@ -312,6 +302,37 @@ impl Keys<'_> {
             }
         }
     }
+}
+
+/// The rows of a list; a value that stands alone is its only row.
+fn rows(node: &Node) -> &[Node] {
+    match &node.content {
+        Content::List(rows) => rows,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// What the word stands for, or a fault that lists the words.
+fn read_word<T: Copy>(node: &Node, report: &mut Report, words: &[(&'static str, T)]) -> Option<T> {
+    let text = node.text().unwrap_or_default();
+    let found = words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text))
+        .map(|(_, v)| *v);
+    if found.is_none() {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        report.fault(node.place, format!("must be one of {}", words.join(", ")));
+    }
+    found
+}
+
+/// The first word that stands for `value`.
+fn word_of<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> Output {
+    let word = words
+        .iter()
+        .find(|(_, v)| *v == value)
+        .map_or("", |(word, _)| word);
+    Output::Scalar(word.to_owned())
 }
 
 /// The scalar as a `T`, or a fault that says why not.

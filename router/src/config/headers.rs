@@ -1,0 +1,150 @@
+//! Header rules that an operator chooses.
+
+use std::path::PathBuf;
+
+use component::secret::Secret;
+use component::yaml::{Item, Keys};
+
+/// What is set, kept and removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderConfig {
+    /// Where `X-Forwarded-Proto` comes from.
+    pub forwarded_proto: ForwardedProto,
+    /// What becomes of a client's `X-Forwarded-Client-Cert`.
+    pub client_cert: ForwardedClientCert,
+    /// Names that a client cannot have removed by naming them in `Connection`.
+    pub hop_by_hop_filter: Vec<String>,
+    /// Response headers that are added when the response has none of that name.
+    pub add_to_response: Vec<HeaderRewrite>,
+    /// Response headers that are removed.
+    pub remove_from_response: Vec<HeaderRewrite>,
+    /// `X-Vcap-Trace` with this value asks for the debug headers.
+    pub trace_key: Option<Secret>,
+    /// A page for errors that the router makes; Go template syntax.
+    pub error_page: Option<PathBuf>,
+}
+
+/// Where `X-Forwarded-Proto` comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedProto {
+    /// From a trusted client, else the listener's own.
+    #[default]
+    Keep,
+    /// Always `https`.
+    ForceHttps,
+    /// Always the listener's own.
+    Sanitize,
+}
+
+/// What becomes of a client's `X-Forwarded-Client-Cert`. No client certificate is asked for, so
+/// the two stricter modes both delete it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedClientCert {
+    /// It passes.
+    #[default]
+    AlwaysForward,
+    /// It passes with a client certificate only.
+    Forward,
+    /// It is replaced by the client certificate.
+    SanitizeSet,
+}
+
+/// A header of the response that is added or removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderRewrite {
+    /// Its name.
+    pub name: String,
+    /// Its value; not looked at when the header is removed.
+    pub value: String,
+}
+
+impl Item for HeaderRewrite {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.key("name", "", &mut self.name);
+        keys.key("value", "", &mut self.value);
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if self.name.is_empty() || !self.name.bytes().all(token) {
+            keys.fault("name", "is not a header name");
+        }
+        if self.value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            keys.fault("value", "must be one line");
+        }
+    }
+
+    fn short(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            name: text.to_owned(),
+            value: String::new(),
+        })
+    }
+}
+
+impl HeaderConfig {
+    pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.title("Headers");
+        self.forwarded_keys(keys);
+        keys.key(
+            "hop_by_hop_headers_to_filter",
+            "Names that a client cannot have removed by naming them in its Connection header.",
+            &mut self.hop_by_hop_filter,
+        );
+        keys.section("http_rewrite", "Changes to every response.", |keys| {
+            keys.section("responses", "Lists of {name, value}.", |keys| {
+                keys.list(
+                    "add_headers_if_not_present",
+                    "Added to a response that has no header of that name.",
+                    &mut self.add_to_response,
+                );
+                keys.list(
+                    "remove_headers",
+                    "Removed; the value has no effect.",
+                    &mut self.remove_from_response,
+                );
+            });
+        });
+        keys.key(
+            "trace_key",
+            "A request with X-Vcap-Trace of this value is answered with the router's and the \
+             backend's address in debug headers.",
+            &mut self.trace_key,
+        );
+        keys.key(
+            "html_error_template_file",
+            "A page for the router's own errors, in Go's template syntax with .Status, .StatusText, \
+             .Message and .Header.",
+            &mut self.error_page,
+        );
+    }
+
+    fn forwarded_keys(&mut self, keys: &mut Keys<'_>) {
+        let mut force = self.forwarded_proto == ForwardedProto::ForceHttps;
+        let mut sanitize = self.forwarded_proto == ForwardedProto::Sanitize;
+        keys.key(
+            "force_forwarded_proto_https",
+            "Set X-Forwarded-Proto to https, always.",
+            &mut force,
+        );
+        keys.key(
+            "sanitize_forwarded_proto",
+            "Set X-Forwarded-Proto to the listener's protocol, whoever sent what.",
+            &mut sanitize,
+        );
+        self.forwarded_proto = match (force, sanitize) {
+            (true, _) => ForwardedProto::ForceHttps,
+            (false, true) => ForwardedProto::Sanitize,
+            (false, false) => ForwardedProto::Keep,
+        };
+        keys.choice(
+            "forwarded_client_cert",
+            "What becomes of a client's X-Forwarded-Client-Cert: always_forward passes it; forward and \
+             sanitize_set delete it from requests that came without a client certificate, which are \
+             all requests.",
+            &mut self.client_cert,
+            &[
+                ("always_forward", ForwardedClientCert::AlwaysForward),
+                ("forward", ForwardedClientCert::Forward),
+                ("sanitize_set", ForwardedClientCert::SanitizeSet),
+            ],
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! Where routes come from and how long they last.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use component::secret::Secret;
+use component::yaml::{self, Content, Item, Keys, Node, Output, Report, Value};
+
+/// How long registrations last and what becomes of empty routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryConfig {
+    /// How often endpoints that were not renewed are looked for.
+    pub prune_interval: Duration,
+    /// How long an endpoint lasts without being renewed, unless its registration says otherwise.
+    pub stale_threshold: Duration,
+    /// Whether pruning rests while the bus is away.
+    pub suspend_pruning: bool,
+    /// Whether a route without endpoints is answered with 503 instead of 404.
+    pub empty_pool_503: bool,
+    /// How long a route without endpoints is remembered.
+    pub empty_pool_timeout: Duration,
+    /// Which isolation segments are routed.
+    pub sharding: Sharding,
+    /// The segments that `sharding` speaks of.
+    pub isolation_segments: Vec<String>,
+    /// No registration latency is measured for this long after the start.
+    pub latency_muzzle: Duration,
+}
+
+/// Which registrations count: gorouter's `routing_table_sharding_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharding {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of the named segments.
+    Segments,
+    /// Those of the named segments and those of none.
+    SharedAndSegments,
+}
+
+/// Routes on disk, for the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotConfig {
+    /// Where; `None`: no snapshot.
+    pub file: Option<PathBuf>,
+    /// From an older one only endpoints with TLS identity are taken.
+    pub max_age: Duration,
+    /// How often it is written while the table changes.
+    pub interval: Duration,
+}
+
+/// The message bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusConfig {
+    /// The servers, at least one.
+    pub servers: Vec<BusServer>,
+    /// Empty: no user.
+    pub user: String,
+    /// The user's password.
+    pub password: Secret,
+    /// TLS to the servers; `None`: plain.
+    pub tls: Option<BusTls>,
+    /// How often the connection is probed.
+    pub ping_interval: Duration,
+}
+
+/// One NATS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusServer {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Certificates towards the bus, as PEM text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BusTls {
+    /// Whom we believe; empty: the system's roots.
+    pub ca_certs: String,
+    /// Our own certificate and its issuers; empty: none.
+    pub cert_chain: String,
+    /// The key of the first certificate.
+    pub private_key: Secret,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            prune_interval: Duration::from_secs(30),
+            stale_threshold: Duration::from_secs(120),
+            suspend_pruning: true,
+            empty_pool_503: false,
+            empty_pool_timeout: Duration::ZERO,
+            sharding: Sharding::All,
+            isolation_segments: Vec::new(),
+            latency_muzzle: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            max_age: Duration::from_secs(3600),
+            interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for BusServer {
+    fn default() -> Self {
+        Self {
+            host: "localhost".into(),
+            port: 4222,
+        }
+    }
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self {
+            servers: vec![BusServer::default()],
+            user: String::new(),
+            password: Secret::default(),
+            tls: None,
+            ping_interval: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Item for BusServer {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.alias("host", "", &mut self.host);
+        keys.key("hostname", "", &mut self.host);
+        keys.key("port", "", &mut self.port);
+    }
+
+    fn short(text: &str) -> Result<Self, String> {
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, "4222"));
+        let port = port
+            .parse()
+            .map_err(|_| format!("{text:?} is not a host and a port"))?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// `nats: off`, gorouter's mapping, or the list of servers that older gorouters had.
+#[derive(Debug)]
+pub(super) struct BusKey<'a>(pub(super) &'a mut Option<BusConfig>);
+
+impl Value for BusKey<'_> {
+    fn read(&mut self, node: &Node, report: &mut Report) {
+        let mut bus = BusConfig {
+            ping_interval: self.ping_interval(),
+            ..BusConfig::default()
+        };
+        match &node.content {
+            Content::Scalar(text) if matches!(text.as_str(), "off" | "false" | "none") => {
+                *self.0 = None;
+                return;
+            }
+            Content::List(servers) => {
+                // Each server of the old list repeats the user; the first one has the say.
+                for server in servers {
+                    let mut one = BusServer::default();
+                    yaml::read(server, report, |keys| {
+                        one.keys(keys);
+                        keys.key("user", "", &mut bus.user);
+                        keys.key("pass", "", &mut bus.password);
+                    });
+                    bus.servers.push(one);
+                }
+                bus.servers.remove(0);
+            }
+            _ => yaml::read(node, report, |keys| bus.keys(keys)),
+        }
+        if bus.servers.is_empty() {
+            report.fault(
+                node.place,
+                "names no server; write nats: off to run without a bus",
+            );
+        }
+        *self.0 = Some(bus);
+    }
+
+    fn write(&self) -> Output {
+        match self.0.clone() {
+            Some(mut bus) => Output::Map(yaml::write(|keys| bus.keys(keys))),
+            None => Output::Scalar("off".into()),
+        }
+    }
+}
+
+impl BusKey<'_> {
+    fn ping_interval(&self) -> Duration {
+        self.0
+            .as_ref()
+            .map_or(BusConfig::default().ping_interval, |bus| bus.ping_interval)
+    }
+}
+
+impl BusConfig {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.list("hosts", "The servers.", &mut self.servers);
+        keys.key("user", "Empty: none.", &mut self.user);
+        keys.key("pass", "The user's password.", &mut self.password);
+        let mut enabled = self.tls.is_some();
+        let mut tls = self.tls.clone().unwrap_or_default();
+        keys.key("tls_enabled", "TLS to the servers.", &mut enabled);
+        keys.key(
+            "ca_certs",
+            "PEM text of those whom we believe; empty: the system's roots.",
+            &mut tls.ca_certs,
+        );
+        keys.key(
+            "cert_chain",
+            "PEM text of our own certificate.",
+            &mut tls.cert_chain,
+        );
+        keys.key("private_key", "PEM text of its key.", &mut tls.private_key);
+        if enabled && tls.cert_chain.is_empty() != tls.private_key.is_empty() {
+            keys.fault("cert_chain", "cert_chain and private_key go together");
+        }
+        self.tls = enabled.then_some(tls);
+    }
+}
+
+impl RegistryConfig {
+    pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.title("Registrations");
+        keys.key(
+            "droplet_stale_threshold",
+            "How long an endpoint lasts without being renewed, unless its registration says \
+             otherwise. Not less than start_response_delay_interval.",
+            &mut self.stale_threshold,
+        );
+        keys.key(
+            "prune_stale_droplets_interval",
+            "How often endpoints that were not renewed are looked for.",
+            &mut self.prune_interval,
+        );
+        for (name, value) in [
+            ("droplet_stale_threshold", self.stale_threshold),
+            ("prune_stale_droplets_interval", self.prune_interval),
+        ] {
+            if value.is_zero() {
+                keys.fault(name, "must be more than 0s");
+            }
+        }
+        keys.key(
+            "suspend_pruning_if_nats_unavailable",
+            "Keep routes while the bus is away. gorouter does not by default, its deployments do.",
+            &mut self.suspend_pruning,
+        );
+        keys.key(
+            "empty_pool_response_code_503",
+            "Answer 503 instead of 404 for a route that has no endpoint left.",
+            &mut self.empty_pool_503,
+        );
+        keys.key(
+            "empty_pool_timeout",
+            "How long a route without endpoints is remembered for that.",
+            &mut self.empty_pool_timeout,
+        );
+        self.sharding_keys(keys);
+        keys.key(
+            "route_latency_metric_muzzle_duration",
+            "No registration latency is measured for this long after the start.",
+            &mut self.latency_muzzle,
+        );
+    }
+
+    fn sharding_keys(&mut self, keys: &mut Keys<'_>) {
+        keys.choice(
+            "routing_table_sharding_mode",
+            "Which registrations count: all, segments (those of isolation_segments) or \
+             shared-and-segments (those and the ones of no segment).",
+            &mut self.sharding,
+            &[
+                ("all", Sharding::All),
+                ("segments", Sharding::Segments),
+                ("shared-and-segments", Sharding::SharedAndSegments),
+            ],
+        );
+        keys.key(
+            "isolation_segments",
+            "The segments of that rule.",
+            &mut self.isolation_segments,
+        );
+        if self.sharding == Sharding::Segments && self.isolation_segments.is_empty() {
+            keys.fault(
+                "routing_table_sharding_mode",
+                "segments need isolation_segments",
+            );
+        }
+    }
+}
+
+impl SnapshotConfig {
+    pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.key(
+            "snapshot_file",
+            "Where the routes are kept for the next start, which serves from them at once.",
+            &mut self.file,
+        );
+        keys.key(
+            "snapshot_max_age",
+            "From an older snapshot only endpoints with a TLS identity are taken.",
+            &mut self.max_age,
+        );
+        keys.key(
+            "snapshot_interval",
+            "How often the snapshot is written while routes change.",
+            &mut self.interval,
+        );
+        if self.interval.is_zero() {
+            keys.fault("snapshot_interval", "must be more than 0s");
+        }
+    }
+}

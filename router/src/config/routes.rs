@@ -1,0 +1,197 @@
+//! Routes that are written down instead of registered.
+
+use std::time::Duration;
+
+use component::size::ByteSize;
+use component::yaml::{self, Content, Fault, Item, Keys, Node, Report};
+
+/// Routes of one or more URIs to the same backends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaticRoute {
+    /// `host/path` each, with `*.` for a wildcard.
+    pub uris: Vec<String>,
+    /// Who serves them.
+    pub backends: Vec<StaticBackend>,
+    /// Limits of time that go before the router's own.
+    pub timeouts: RouteTimeouts,
+    /// Other limits that go before the router's own.
+    pub limits: RouteLimits,
+}
+
+/// One backend of a static route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticBackend {
+    /// `host:port`; the host may be a name, an IPv4 address or a bracketed IPv6 address.
+    pub address: String,
+    /// Its share of requests, against the weights of the others.
+    pub weight: u16,
+}
+
+/// Limits of time; `None` leaves the router's own in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// To connect.
+    pub connect: Option<Duration>,
+    /// From the end of the request to the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// The longest silence while a response is under way.
+    pub idle: Option<Duration>,
+}
+
+/// Other limits; `None` leaves the router's own in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Longest request body.
+    pub max_body: Option<ByteSize>,
+    /// Most requests under way per endpoint.
+    pub max_conns: Option<u32>,
+}
+
+impl Default for StaticBackend {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            weight: 1,
+        }
+    }
+}
+
+impl Item for StaticBackend {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.key("address", "", &mut self.address);
+        keys.key("weight", "", &mut self.weight);
+        if let Err(reason) = check_address(&self.address) {
+            keys.fault("address", reason);
+        }
+        if self.weight == 0 {
+            keys.fault("weight", "must be at least 1");
+        }
+    }
+
+    fn short(text: &str) -> Result<Self, String> {
+        check_address(text)?;
+        Ok(Self {
+            address: text.to_owned(),
+            weight: 1,
+        })
+    }
+}
+
+impl Item for StaticRoute {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.key("uris", "", &mut self.uris);
+        keys.list("backends", "", &mut self.backends);
+        keys.section("timeouts", "", |keys| self.timeouts.keys(keys));
+        keys.section("limits", "", |keys| self.limits.keys(keys));
+        if self.uris.is_empty() {
+            keys.fault("uris", "names no route");
+        }
+        for uri in &self.uris {
+            if let Err(reason) = check_uri(uri) {
+                keys.fault("uris", reason);
+            }
+        }
+    }
+}
+
+impl RouteTimeouts {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.key("connect", "", &mut self.connect);
+        keys.key("first_byte", "", &mut self.first_byte);
+        keys.key("idle", "", &mut self.idle);
+    }
+}
+
+impl RouteLimits {
+    fn keys(&mut self, keys: &mut Keys<'_>) {
+        let mut body = self.max_body.unwrap_or_default();
+        keys.key("max_body", "", &mut body);
+        self.max_body = (body.0 > 0).then_some(body);
+        let mut conns = self.max_conns.unwrap_or_default();
+        keys.key("max_conns", "", &mut conns);
+        self.max_conns = (conns > 0).then_some(conns);
+    }
+}
+
+/// Reads a routes file: a list of routes, or a mapping with such a list under `routes`.
+///
+/// # Errors
+///
+/// Every place that cannot be used. Unknown keys are faults here: the file is ours alone.
+pub fn parse_routes(text: &str) -> Result<Vec<StaticRoute>, Vec<Fault>> {
+    let root = yaml::parse(text).map_err(|fault| vec![fault])?;
+    let root = match root.content {
+        Content::List(_) => {
+            let entry = yaml::Entry {
+                key: "routes".into(),
+                place: root.place,
+                value: root,
+            };
+            Node {
+                place: entry.place,
+                content: Content::Map(vec![entry]),
+            }
+        }
+        _ => root,
+    };
+    let mut report = Report::default();
+    let mut routes = Vec::new();
+    yaml::read(&root, &mut report, |keys| {
+        keys.list("routes", "", &mut routes);
+    });
+    let unknown = report.unknown.iter().map(|unknown| Fault {
+        place: unknown.place,
+        reason: format!("{}: no such key", unknown.path),
+    });
+    let mut faults = report.faults;
+    faults.extend(unknown);
+    faults.sort_by_key(|fault| fault.place);
+    if faults.is_empty() {
+        Ok(routes)
+    } else {
+        Err(faults)
+    }
+}
+
+/// `host/path`: a host of letters, digits, `-`, `_` and dots, perhaps with `*.` in front.
+fn check_uri(uri: &str) -> Result<(), String> {
+    let fault = |reason: &str| Err(format!("{uri:?} {reason}"));
+    if uri.contains("://") {
+        return fault("must be a host and a path, without a scheme");
+    }
+    let host = uri.split('/').next().unwrap_or_default();
+    let bare = host.strip_prefix("*.").unwrap_or(host);
+    if bare.is_empty() || bare.contains('*') {
+        return fault("must begin with a host, or with *. and a host");
+    }
+    if bare.contains(':') && !bare.starts_with('[') {
+        return fault("must not name a port: routes hold for every listener");
+    }
+    if uri
+        .bytes()
+        .any(|b| b <= b' ' || b == 0x7f || b == b'?' || b == b'#')
+    {
+        return fault("holds a character that no host or path has");
+    }
+    Ok(())
+}
+
+/// `host:port` with a port other than 0.
+fn check_address(address: &str) -> Result<(), String> {
+    let fault = || {
+        Err(format!(
+            "{address:?} is not an address such as 10.0.0.1:80 or app.internal:80"
+        ))
+    };
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return fault();
+    };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || host.contains(':') && !bracketed || host.contains(['/', ' ']) {
+        return fault();
+    }
+    match port.parse::<u16>() {
+        Ok(1..) => Ok(()),
+        _ => fault(),
+    }
+}
