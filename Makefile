@@ -1,0 +1,30 @@
+# The front door. Each target is one script; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help up down test load-test bench gates tools fmt
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## build, start nats-server, the router and a sample app; prints a curl line that works
+	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' NATS_PORT='$(NATS_PORT)' scripts/up.sh
+
+down: ## stop what `make up` started, and nothing else
+	@scripts/down.sh
+
+test: ## everything CI runs
+	@scripts/test.sh
+
+load-test: ## the router beside HAProxy and nginx, short set, under five minutes (ARGS="--full")
+	@scripts/load-test.sh $(ARGS)
+
+bench: ## the criterion benches (ARGS="lookup" for some)
+	@scripts/bench.sh $(ARGS)
+
+gates: ## instructions and allocations per request against their limits
+	@scripts/gates.sh
+
+tools: ## build oha and cargo-deny into .tools/
+	@scripts/tools.sh oha cargo-deny
+
+fmt: ## format the sources
+	@cargo fmt --all

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Everything a change must pass, cheap checks first. Each step tells its time; what this machine
+# cannot run is named in the summary. Tools that no package ships are built meanwhile, at the
+# lowest priority.
+. "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
+cd "$root"
+began=$(now)
+
+tests() { cargo test --workspace --locked --all-targets --exclude benches; }
+doc_tests() { cargo test --workspace --locked --doc --quiet; }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
+clippy() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
+
+supply_chain() {
+    cargo deny --offline --log-level error check bans licenses sources
+    # The advisory database is the only part that must be fetched.
+    if cargo deny fetch db >/dev/null 2>&1; then
+        cargo deny --log-level error check advisories
+    else
+        skipped "advisories" "the RustSec database cannot be fetched here"
+    fi
+}
+
+# The program as it is measured: optimised, without the long link.
+optimised() {
+    cargo build --profile bench --locked --package router --package load-tests --bins
+    cargo bench --package benches --locked --no-run --quiet
+}
+bench_smoke() { cargo bench --package benches --benches --locked --quiet -- --test; }
+load_smoke() { "$target/release/load-tests" --smoke --router "$target/release/router"; }
+
+tools_log=$(mktemp)
+"$root/scripts/setup.sh" build
+nice -n 19 "$root/scripts/tools.sh" cargo-deny oha >"$tools_log" 2>&1 &
+tools_pid=$!
+trap 'kill "$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
+tools_done() { ! kill -0 "$tools_pid" 2>/dev/null; }
+
+step "what is missing" "$root/scripts/setup.sh" bus peers gates
+step "format" cargo fmt --all --check
+step "lints" clippy
+step "docs" docs
+step "optimised build" optimised
+[ ! -x "$root/scripts/gates.sh" ] || step "instruction and allocation gates" "$root/scripts/gates.sh"
+step "benches, one pass each" bench_smoke
+step "load tests, smoke run" load_smoke
+
+if have cargo-deny || wait_for 600 tools_done && have cargo-deny; then
+    step "supply chain" supply_chain
+else
+    skipped "supply chain" "cargo-deny could not be built here: $(tail -n 1 "$tools_log")"
+fi
+
+# Last, so that the counts of the tests close the run.
+step "doc tests" doc_tests
+step "tests, with a real nats-server" tests
+
+say "${green}all checks passed${plain} in $(seconds_since "$began") s"
+for skip in "${skips[@]}"; do warn "SKIPPED $skip"; done
