@@ -4,7 +4,9 @@
 pub mod access_log;
 pub mod balance;
 pub mod cidr;
+pub mod coalesce;
 pub mod endpoint;
+pub mod explain;
 pub mod failure;
 pub mod field;
 pub mod headers;
@@ -18,5 +20,6 @@ pub mod registration;
 pub mod registry;
 pub mod retry;
 pub mod route;
+pub mod snapshot;
 pub mod table;
 pub mod tick;

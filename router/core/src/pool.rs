@@ -87,6 +87,16 @@ pub(crate) enum Round {
     Forgiven,
 }
 
+/// How one endpoint stands for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Eligible,
+    Tried,
+    NotAskedFor,
+    AtLimit,
+    Ejected,
+}
+
 impl Pool {
     pub(crate) fn new(key: RouteKey, first_turn: u32) -> Self {
         Self {
@@ -159,8 +169,27 @@ impl Pool {
         })
     }
 
+    /// How one endpoint stands for a request.
+    pub(crate) fn standing(&self, endpoint: &Endpoint, want: &Want<'_>) -> Standing {
+        let max = self.max_conns(want);
+        if want.tried.contains(&endpoint.id()) {
+            Standing::Tried
+        } else if want
+            .instance
+            .is_some_and(|asked| !is_asked_for(endpoint, asked))
+        {
+            Standing::NotAskedFor
+        } else if max != 0 && endpoint.stats().in_flight() >= max {
+            Standing::AtLimit
+        } else if endpoint.stats().is_ejected(want.ejection, want.now) {
+            Standing::Ejected
+        } else {
+            Standing::Eligible
+        }
+    }
+
     /// The limit in force: the route's own, or the router's.
-    pub(crate) fn max_conns(&self, want: &Want<'_>) -> u32 {
+    fn max_conns(&self, want: &Want<'_>) -> u32 {
         self.policy()
             .and_then(|policy| policy.max_conns)
             .unwrap_or(want.max_conns)

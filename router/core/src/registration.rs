@@ -291,11 +291,8 @@ mod tests {
         accepted.claims.into_iter().next().unwrap()
     }
 
-    fn rejected(message: Register, expected: Rejection) {
-        assert_eq!(
-            Registration::from_message(&message, &rules()),
-            Err(expected)
-        );
+    fn rejected(message: &Register, expected: Rejection) {
+        assert_eq!(Registration::from_message(message, &rules()), Err(expected));
     }
 
     #[test]
@@ -364,28 +361,28 @@ mod tests {
     #[test]
     fn unacceptable_messages_are_dropped_whole() {
         rejected(
-            Register {
+            &Register {
                 host: String::new(),
                 ..message()
             },
             Rejection::NoHost,
         );
         rejected(
-            Register {
+            &Register {
                 port: 0,
                 ..message()
             },
             Rejection::NoPort,
         );
         rejected(
-            Register {
+            &Register {
                 route_service_url: "http://rs.test".into(),
                 ..message()
             },
             Rejection::RouteServiceNotHttps,
         );
         rejected(
-            Register {
+            &Register {
                 app: "a\r\nX-Evil: 1".into(),
                 ..message()
             },
@@ -393,11 +390,11 @@ mod tests {
         );
         let tags = [("k", "v\n")].into_iter().collect();
         rejected(
-            Register { tags, ..message() },
+            &Register { tags, ..message() },
             Rejection::ControlCharacter("tags"),
         );
         rejected(
-            Register {
+            &Register {
                 app: "a".repeat(70_000),
                 ..message()
             },

@@ -214,19 +214,17 @@ impl Registry {
         &mut self,
         registrations: impl IntoIterator<Item = Registration>,
         now: Tick,
-    ) -> usize {
-        let mut change = Change::default();
+    ) -> u64 {
+        let added = self.counts.added;
         for registration in registrations {
-            self.register(
-                Registration {
-                    origin: Origin::Snapshot,
-                    ..registration
-                },
-                now,
-                &mut change,
-            );
+            let registration = Registration {
+                origin: Origin::Snapshot,
+                ..registration
+            };
+            // Nobody is told of these one by one.
+            self.register(registration, now, &mut Change::default());
         }
-        change.added()
+        self.counts.added - added
     }
 
     fn register(&mut self, registration: Registration, now: Tick, change: &mut Change) {

@@ -67,6 +67,28 @@ impl RouteTable {
         }
     }
 
+    /// What [`Self::lookup`] asks for, host by host, whether or not it would have to go so far.
+    pub(crate) fn probes(&self, host: &str, path: &str) -> Vec<Vec<Probe<'_>>> {
+        let mut forms = Vec::new();
+        let Some(mut host) = LookupHost::new(host) else {
+            return forms;
+        };
+        loop {
+            let name = String::from_utf8_lossy(host.as_bytes()).into_owned();
+            forms.push(match self.hosts.get(host.as_bytes()) {
+                Some(routes) => routes.probes(&name, path),
+                None => vec![Probe {
+                    key: name,
+                    pool: None,
+                    known_host: false,
+                }],
+            });
+            if !host.widen() {
+                return forms;
+            }
+        }
+    }
+
     /// The pool of exactly this route.
     pub fn get(&self, key: &RouteKey) -> Option<&Arc<Pool>> {
         self.hosts.get(key.host().as_bytes())?.get(key.path())
@@ -101,6 +123,15 @@ impl RouteTable {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Pool>> {
         self.hosts.iter().flat_map(HostRoutes::iter)
     }
+}
+
+/// One question of a lookup, and its answer.
+#[derive(Debug)]
+pub(crate) struct Probe<'a> {
+    pub(crate) key: String,
+    pub(crate) pool: Option<&'a Arc<Pool>>,
+    /// Whether the host has any route; if not, no path was asked for.
+    pub(crate) known_host: bool,
 }
 
 /// Changes, for the registry alone.

@@ -84,12 +84,12 @@ pub struct TooMuchText;
 ///
 /// A hundred thousand of these are kept, so all texts share one allocation. Equal facts are equal
 /// values: that is how a heartbeat is told from a change.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// The texts, one after the other, in the order of [`Field`].
     text: Box<str>,
     /// Where each text ends.
-    ends: [u16; FIELDS],
+    ends: [u16; TEXTS],
     tags: PackedTags,
     options: Option<Arc<RouteOptions>>,
     threshold_millis: u32,
@@ -112,7 +112,7 @@ enum Field {
     AvailabilityZone,
 }
 
-const FIELDS: usize = 8;
+const TEXTS: usize = 8;
 
 impl Facts {
     /// Packs a description.
@@ -122,7 +122,7 @@ impl Facts {
     pub fn new(given: &Description<'_>) -> Result<Self, TooMuchText> {
         let san_is_instance_id = !given.san.is_empty() && given.san == given.instance_id;
         let address = address(given.host, given.port);
-        let texts: [&str; FIELDS] = [
+        let texts: [&str; TEXTS] = [
             &address,
             if given.protocol == "http1" {
                 ""
@@ -137,7 +137,7 @@ impl Facts {
             given.availability_zone,
         ];
         let mut text = String::with_capacity(texts.iter().map(|text| text.len()).sum());
-        let mut ends = [0; FIELDS];
+        let mut ends = [0; TEXTS];
         for (field, end) in texts.iter().zip(&mut ends) {
             text.push_str(field);
             *end = u16::try_from(text.len()).map_err(|_| TooMuchText)?;
@@ -257,6 +257,18 @@ impl Facts {
     /// Wishes for the route as a whole; `None` when there are none.
     pub fn options(&self) -> Option<&Arc<RouteOptions>> {
         self.options.as_ref()
+    }
+
+    /// Whether the parts fit together; they may come from a file.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut start = 0;
+        let in_order = self.ends.iter().all(|end| {
+            let end = usize::from(*end);
+            let fits = self.text.get(start..end).is_some();
+            start = end;
+            fits
+        });
+        in_order && self.weight > 0
     }
 
     fn field(&self, field: Field) -> &str {

@@ -7,6 +7,8 @@
 use std::fmt;
 
 use protocol::bus::Tags;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
 
 /// Keys with a number; their order is part of the snapshot's format.
@@ -80,12 +82,8 @@ impl PackedTags {
         }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Takes bytes that [`Self::as_bytes`] gave; `None` when they cannot be such.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Takes bytes as they were packed; `None` when they cannot be such.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut unpack = Unpack {
             rest: bytes,
             app: "",
@@ -95,6 +93,19 @@ impl PackedTags {
             unpack.next()?;
         }
         Some(Self(bytes.into()))
+    }
+}
+
+impl Serialize for PackedTags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PackedTags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        Self::from_bytes(bytes).ok_or_else(|| D::Error::custom("these are no tags"))
     }
 }
 
@@ -204,7 +215,7 @@ mod tests {
         let tags = [(key, value)].into_iter().collect();
         PackedTags::pack(Some(&tags), APP_GUID, "i-0")
             .unwrap()
-            .as_bytes()
+            .0
             .len()
     }
 
@@ -252,7 +263,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.as_str().to_owned()))
                 .collect();
             prop_assert_eq!(unpacked, pairs);
-            prop_assert_eq!(PackedTags::from_bytes(packed.as_bytes()), Some(packed.clone()));
+            prop_assert_eq!(PackedTags::from_bytes(&packed.0), Some(packed.clone()));
         }
 
         #[test]

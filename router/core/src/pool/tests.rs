@@ -336,13 +336,25 @@ fn an_instance_can_be_named() {
             Err(NoEndpoint::NoSuchInstance)
         );
     }
+}
 
+#[test]
+fn a_named_instance_is_taken_even_when_it_has_failed() {
+    let copy = |host, index| Description {
+        app: "guid",
+        instance_index: index,
+        ..at(host)
+    };
+    let pool = pool(Balance::RoundRobin, &[copy("a", "0"), copy("b", "1")]);
+    let app = Want {
+        instance: Some(Asked::App {
+            guid: "guid",
+            index: "1",
+        }),
+        ..want()
+    };
     pool.endpoints()[1].mark_failed(NOW);
-    assert_eq!(
-        picks(&pool, &app, 1),
-        "b",
-        "there is no other to take instead"
-    );
+    assert_eq!(picks(&pool, &app, 1), "b");
     let held = pool.endpoints()[1].stats().begin(1);
     let limited = Want {
         max_conns: 1,

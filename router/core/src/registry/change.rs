@@ -85,12 +85,6 @@ impl Change {
         &self.events
     }
 
-    /// How many endpoints were added.
-    pub fn added(&self) -> usize {
-        let is_added = |event: &&Event| matches!(event, Event::EndpointAdded { .. });
-        self.events.iter().filter(is_added).count()
-    }
-
     /// Appends what happened later.
     pub fn extend(&mut self, later: Self) {
         self.events.extend(later.events);

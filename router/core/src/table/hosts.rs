@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Probe;
 use super::depths::Depths;
 use super::trie::{Keyed, Trie};
 use crate::pool::Pool;
@@ -60,12 +61,17 @@ impl HostRoutes {
             .or(root)
     }
 
-    /// Every path that [`Self::find`] asks for, the longest first, and the pool that has it.
-    pub(super) fn probes(&self, path: &str) -> Vec<(String, Option<&Arc<Pool>>)> {
-        let mut probes = vec![(String::new(), self.root.as_ref())];
+    /// What [`Self::find`] asks for at `host`, the longest path first.
+    pub(super) fn probes<'a>(&'a self, host: &str, path: &str) -> Vec<Probe<'a>> {
+        let probe = |path: &[u8], pool| Probe {
+            key: format!("{host}{}", String::from_utf8_lossy(path)),
+            pool,
+            known_host: true,
+        };
+        let mut probes = vec![probe(b"", self.root.as_ref())];
         if let Some(paths) = &self.paths {
             paths.probe(path.as_bytes(), |prefix, found| {
-                probes.push((String::from_utf8_lossy(prefix).into_owned(), found));
+                probes.push(probe(prefix, found))
             });
         }
         probes.reverse();

@@ -1,0 +1,306 @@
+//! Why a request goes where it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::admin::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute, RouteEntry};
+
+use crate::endpoint::Endpoint;
+use crate::host::LookupHost;
+use crate::pool::{NoEndpoint, Pool, Round, Standing, Want};
+use crate::table::{Probe, RouteTable};
+
+/// Answers for a request to `host` and `path` that wants `want`, and changes nothing.
+///
+/// `tls_threshold` is the one of the registry; it decides how much of their time TLS endpoints
+/// have left.
+pub fn explain(
+    table: &RouteTable,
+    host: &str,
+    path: &str,
+    want: &Want<'_>,
+    tls_threshold: Option<Duration>,
+) -> Explain {
+    let mut tried = Vec::new();
+    let pool = table
+        .probes(host, path)
+        .into_iter()
+        .find_map(|probes| match_one(probes, &mut tried));
+    Explain {
+        generation: table.generation(),
+        host: LookupHost::new(host).map_or_else(String::new, |host| {
+            String::from_utf8_lossy(host.as_bytes()).into()
+        }),
+        path: path.split('?').next().unwrap_or_default().to_owned(),
+        tried,
+        matched: pool.map(|pool| matched(pool, want, tls_threshold)),
+        chosen: pool.map_or_else(nothing, |pool| chosen(pool, want)),
+    }
+}
+
+/// One endpoint as `GET /routes` shows it.
+pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
+    let facts = endpoint.facts();
+    let options = facts.options();
+    let algorithm = options.map_or("", |options| match options.balance {
+        Some(balance) => balance.name(),
+        None => &options.other_balance,
+    });
+    RouteEntry {
+        address: facts.address().to_owned(),
+        availability_zone: facts.availability_zone().to_owned(),
+        protocol: facts.protocol().to_owned(),
+        tls: facts.is_tls(),
+        ttl: facts.threshold().as_secs(),
+        route_service_url: options
+            .map(|o| o.route_service_url.clone())
+            .unwrap_or_default(),
+        tags: facts
+            .tags()
+            .map(|(key, value)| (key.to_owned(), value.as_str().to_owned()))
+            .collect(),
+        isolation_segment: facts.isolation_segment().to_owned(),
+        private_instance_id: facts.instance_id().to_owned(),
+        server_cert_domain_san: facts.san().to_owned(),
+        load_balancing_algorithm: algorithm.to_owned(),
+        hash_header: options.map(|o| o.hash_header.clone()).unwrap_or_default(),
+        hash_balance: options.map(|o| o.hash_balance).unwrap_or_default(),
+    }
+}
+
+/// The winner among the keys of one host, longest path first; the keys before it go to `tried`.
+fn match_one<'a>(probes: Vec<Probe<'a>>, tried: &mut Vec<Attempted>) -> Option<&'a Arc<Pool>> {
+    let serves = |probe: &Probe<'_>| probe.pool.is_some_and(|pool| !pool.endpoints().is_empty());
+    let serving = probes.iter().position(serves);
+    let winner = serving.or_else(|| probes.iter().position(|probe| probe.pool.is_some()));
+    for (index, probe) in probes.into_iter().enumerate() {
+        if Some(index) == winner {
+            return probe.pool;
+        }
+        let why = match probe.pool {
+            _ if !probe.known_host => "no route has this host",
+            Some(_) => "the route has no endpoints",
+            None => "there is no such route",
+        };
+        tried.push(Attempted {
+            key: probe.key,
+            why: why.to_owned(),
+        });
+    }
+    None
+}
+
+fn matched(pool: &Pool, want: &Want<'_>, tls_threshold: Option<Duration>) -> MatchedRoute {
+    let report = |endpoint: &Arc<Endpoint>| report(pool, endpoint, want, tls_threshold);
+    let service = pool.options().map(|options| &options.route_service_url);
+    MatchedRoute {
+        key: pool.key().to_string(),
+        balance: pool.balance().to_string(),
+        route_service_url: service.filter(|url| !url.is_empty()).cloned(),
+        endpoints: pool.endpoints().iter().map(report).collect(),
+    }
+}
+
+fn report(
+    pool: &Pool,
+    endpoint: &Endpoint,
+    want: &Want<'_>,
+    tls_threshold: Option<Duration>,
+) -> EndpointReport {
+    let (facts, stats, now) = (endpoint.facts(), endpoint.stats(), want.now);
+    let eligible = match pool.standing(endpoint, want) {
+        Standing::Eligible => "yes",
+        Standing::Tried => "no: it has failed this request",
+        Standing::NotAskedFor => "no: the request names another instance",
+        Standing::Ejected => "no: it has failed lately",
+        Standing::AtLimit => "no: it is at its connection limit",
+    };
+    EndpointReport {
+        address: facts.address().to_owned(),
+        tls: facts.is_tls(),
+        origin: endpoint.origin().name().to_owned(),
+        confirmed: endpoint.origin() != crate::endpoint::Origin::Snapshot,
+        app: facts.app().to_owned(),
+        instance_index: facts.instance_index().to_owned(),
+        availability_zone: facts.availability_zone().to_owned(),
+        age_seconds: now.since(endpoint.renewed()).as_secs_f64(),
+        ttl_left_seconds: endpoint
+            .time_left(tls_threshold, now)
+            .map(|left| left.as_secs_f64()),
+        in_flight: stats.in_flight(),
+        requests: stats.requests(),
+        failures: stats.failures(),
+        ejected_for_seconds: stats
+            .ejected_for(want.ejection, now)
+            .map(|left| left.as_secs_f64()),
+        weight: facts.weight(),
+        eligible: eligible.to_owned(),
+    }
+}
+
+fn chosen(pool: &Pool, want: &Want<'_>) -> Chosen {
+    match pool.preview(want) {
+        Ok(choice) => {
+            let how = match pool.endpoints().len() {
+                1 => "it is the only one".to_owned(),
+                _ => format!("{} chooses it", pool.balance()),
+            };
+            let among = match choice.round {
+                Round::Local => " among those in this zone",
+                Round::Healthy => "",
+                Round::Forgiven => "; none is in rotation, so all are forgiven",
+            };
+            let address = Some(choice.endpoint.address().to_owned());
+            Chosen {
+                address,
+                why: how + among,
+            }
+        }
+        Err(none) => Chosen {
+            address: None,
+            why: match none {
+                NoEndpoint::Empty => "the route has no endpoints",
+                NoEndpoint::Overloaded => "every endpoint is at its connection limit",
+                NoEndpoint::NoSuchInstance => "the instance that the request names is not there",
+                NoEndpoint::AllTried => "every endpoint has failed this request",
+            }
+            .to_owned(),
+        },
+    }
+}
+
+fn nothing() -> Chosen {
+    Chosen {
+        address: None,
+        why: "no route matches".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Description, Facts, Origin};
+    use crate::registration::Registration;
+    use crate::registry::{Command, Registry, RegistryConfig};
+    use crate::route::RouteKey;
+    use crate::tick::Tick;
+
+    fn table() -> RouteTable {
+        let mut registry = Registry::new(RegistryConfig::default());
+        for (uri, host, tls) in [
+            ("a.test", "x", false),
+            ("a.test", "y", true),
+            ("a.test/b/c", "z", false),
+            ("*.test", "w", false),
+        ] {
+            let given = Description {
+                host,
+                port: 80,
+                tls,
+                threshold: Duration::from_secs(120),
+                ..Description::default()
+            };
+            let registration = Registration {
+                key: RouteKey::parse(uri).unwrap(),
+                facts: Facts::new(&given).unwrap(),
+                origin: Origin::Bus,
+                endpoint_updated_at_ns: 0,
+            };
+            registry.apply(Command::Register(registration), Tick::from_millis(1_000));
+        }
+        registry.table()
+    }
+
+    fn ask(table: &RouteTable, host: &str, path: &str) -> Explain {
+        let want = Want {
+            tried: &[],
+            instance: None,
+            first_attempt: true,
+            zone: None,
+            max_conns: 1,
+            ejection: Duration::from_secs(30),
+            now: Tick::from_millis(11_000),
+            entropy: 0,
+        };
+        let answer = explain(table, host, path, &want, None);
+        let found = table.lookup(host, path).map(|pool| pool.key().to_string());
+        assert_eq!(
+            answer.matched.as_ref().map(|matched| matched.key.clone()),
+            found
+        );
+        answer
+    }
+
+    fn tried(answer: &Explain) -> Vec<String> {
+        answer
+            .tried
+            .iter()
+            .map(|tried| format!("{}: {}", tried.key, tried.why))
+            .collect()
+    }
+
+    #[test]
+    fn tells_what_was_tried_before() {
+        let table = table();
+        let answer = ask(&table, "A.test:80", "/b/d?q");
+        assert_eq!(
+            (answer.host.as_str(), answer.path.as_str()),
+            ("a.test", "/b/d")
+        );
+        assert_eq!(tried(&answer), ["a.test/b/d: there is no such route"]);
+        let answer = ask(&table, "c.b.test", "/");
+        assert_eq!(
+            tried(&answer),
+            [
+                "c.b.test: no route has this host",
+                "*.b.test: no route has this host"
+            ]
+        );
+        assert_eq!(answer.matched.unwrap().key, "*.test");
+        let answer = ask(&table, "nowhere", "/");
+        assert_eq!(answer.chosen.why, "no route matches");
+    }
+
+    #[test]
+    fn tells_how_each_endpoint_stands() {
+        let table = table();
+        let pool = Arc::clone(table.lookup("a.test", "/").unwrap());
+        pool.endpoints()[0].mark_failed(Tick::from_millis(6_000));
+        let answer = ask(&table, "a.test", "/");
+        let [x, y] = &answer.matched.unwrap().endpoints[..] else {
+            panic!("there are two");
+        };
+        assert_eq!((x.age_seconds, x.ttl_left_seconds), (10.0, Some(110.0)));
+        assert_eq!((x.failures, x.ejected_for_seconds), (1, Some(25.0)));
+        assert_eq!((x.origin.as_str(), x.confirmed), ("bus", true));
+        assert_eq!(
+            (x.eligible.as_str(), y.eligible.as_str()),
+            ("no: it has failed lately", "yes")
+        );
+        assert_eq!(y.ttl_left_seconds, None);
+        assert_eq!(answer.chosen.address.as_deref(), Some("y:80"));
+        let _held = pool.endpoints()[1].stats().begin(0);
+        let answer = ask(&table, "a.test", "/");
+        assert_eq!(answer.chosen.address.as_deref(), Some("x:80"));
+        assert!(answer.chosen.why.contains("forgiven"));
+        assert!(
+            pool.endpoints()[0]
+                .stats()
+                .ejected_for(Duration::MAX, Tick::default())
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn asking_takes_no_turn() {
+        let table = table();
+        let first = ask(&table, "a.test", "/").chosen;
+        assert_eq!(ask(&table, "a.test", "/").chosen, first);
+        let pool = table.lookup("a.test", "/").unwrap();
+        assert!(
+            pool.endpoints()
+                .iter()
+                .all(|endpoint| endpoint.stats().requests() == 0)
+        );
+    }
+}
