@@ -17,6 +17,7 @@ pub mod client;
 pub mod eventually;
 pub mod fault_proxy;
 pub mod gate;
+pub mod nats;
 pub mod temp_dir;
 pub mod wire;
 
@@ -25,6 +26,7 @@ pub use client::{Client, Response};
 pub use eventually::eventually;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use gate::Gate;
+pub use nats::{NatsProgram, NatsServer};
 pub use temp_dir::TempDir;
 pub use wire::{End, Head};
 

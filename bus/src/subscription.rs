@@ -1,0 +1,56 @@
+//! The reading end of a subscription.
+
+use std::marker::PhantomData;
+
+use futures_util::{FutureExt, StreamExt};
+
+use crate::delivery::{Delivery, Raw};
+use crate::memory;
+
+/// Messages that arrive for one subscriber, in the order in which each sender published them.
+///
+/// It holds [`Options::subscription_capacity`](crate::Options::subscription_capacity) deliveries;
+/// while it is full, new ones are dropped and reported as an event. Dropping it unsubscribes.
+#[derive(Debug)]
+pub struct Subscription<M = Raw> {
+    source: Source,
+    message: PhantomData<fn() -> M>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Nats(async_nats::Subscriber),
+    Memory(memory::Subscriber),
+}
+
+impl<M> Subscription<M> {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            message: PhantomData,
+        }
+    }
+
+    /// Waits for the next message; none when the bus is closed.
+    ///
+    /// Cancel-safe: a message is taken only when it is returned.
+    pub async fn next(&mut self) -> Option<Delivery<M>> {
+        match &mut self.source {
+            Source::Nats(subscriber) => {
+                let message = subscriber.next().await?;
+                let payload = message.payload;
+                Some(Delivery::new(message.subject, payload, message.reply))
+            }
+            Source::Memory(subscriber) => {
+                let message = subscriber.next().await?;
+                let payload = message.payload;
+                Some(Delivery::new(message.subject, payload, message.reply))
+            }
+        }
+    }
+
+    /// The next message if it is already here.
+    pub fn try_next(&mut self) -> Option<Delivery<M>> {
+        self.next().now_or_never().flatten()
+    }
+}
