@@ -23,7 +23,7 @@ build() {
 write_config() {
     cat >"$run/router.yml" <<YAML
 listeners: [{address: "127.0.0.1:$port"}]
-status: {host: 127.0.0.1, port: $admin_port}
+status: {port: off, routes: {port: $admin_port}}
 nats: {hosts: [{hostname: 127.0.0.1, port: $nats_port}]}
 snapshot_file: $run/routes.snapshot
 workers: $(nproc)

@@ -1,0 +1,177 @@
+//! What is done to the peers, and what is read off while it is done.
+
+mod closed;
+mod idle;
+mod open;
+mod probe;
+mod registration;
+mod routes;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::measure::Measure;
+use crate::peer::{Kind, Peer};
+use crate::progress::Progress;
+use crate::scenario::{Load, Scenario};
+use crate::site::{Site, find_program};
+
+/// The figures of one drive of one peer.
+pub type Figures = BTreeMap<Measure, f64>;
+/// The figures of all rounds, by peer, in the order of the rounds.
+pub type Rounds = BTreeMap<Kind, Vec<Figures>>;
+
+/// The program without which a load cannot be driven and which is not on this machine.
+#[must_use]
+pub fn missing_program(load: &Load) -> Option<&'static str> {
+    let needed: &[&'static str] = match load {
+        Load::Closed(_) => &["wrk"],
+        Load::Open(_) => &["oha"],
+        Load::Idle { .. } => &[],
+        Load::Routes(_) | Load::Registration { .. } => &["nats-server"],
+    };
+    needed
+        .iter()
+        .copied()
+        .find(|name| find_program(name).is_none())
+}
+
+/// Drives the peers in turn, round after round, each round beginning with another one, so that
+/// what the machine does meanwhile touches all of them alike.
+///
+/// # Errors
+/// When a peer does not come up, answers wrongly or cannot be measured.
+pub async fn drive(
+    scenario: &Scenario,
+    peers: &[Kind],
+    site: &Site,
+    progress: &mut Progress,
+) -> Result<Rounds> {
+    let mut stage = Stage::prepare(scenario, peers, site).await?;
+    let mut rounds = Rounds::new();
+    for round in 0..scenario.repeats {
+        for turn in 0..peers.len() {
+            let kind = peers[(round + turn) % peers.len()];
+            progress.turn(round + 1, scenario.repeats, kind);
+            let figures = stage.measure(kind).await.with_context(|| kind.label())?;
+            rounds.entry(kind).or_default().push(figures);
+        }
+    }
+    stage.close().await?;
+    Ok(rounds)
+}
+
+/// The peers of a scenario. Those of the HTTP loads run all the time, idle while another one is
+/// driven; the others start anew for each measurement because memory does not shrink back.
+struct Stage<'a> {
+    site: &'a Site,
+    load: &'a Load,
+    running: Vec<Peer>,
+}
+
+impl<'a> Stage<'a> {
+    async fn prepare(scenario: &'a Scenario, peers: &[Kind], site: &'a Site) -> Result<Self> {
+        let mut stage = Self {
+            site,
+            load: &scenario.load,
+            running: Vec::new(),
+        };
+        let access_log = match &scenario.load {
+            Load::Closed(closed) => closed.access_log,
+            Load::Open(_) => false,
+            Load::Idle { .. } | Load::Routes(_) | Load::Registration { .. } => return Ok(stage),
+        };
+        for kind in peers {
+            stage
+                .running
+                .push(Peer::start(*kind, site, access_log).await?);
+        }
+        // The first requests open the connections to the backend and are not counted.
+        for peer in &stage.running {
+            stage
+                .http(peer, 1)
+                .await
+                .with_context(|| peer.kind.label())?;
+        }
+        Ok(stage)
+    }
+
+    async fn measure(&mut self, kind: Kind) -> Result<Figures> {
+        match self.load {
+            Load::Closed(closed) => self.running_http(kind, closed.seconds).await,
+            Load::Open(open) => self.running_http(kind, open.seconds).await,
+            Load::Idle { connections } => idle::measure(kind, *connections, self.site).await,
+            Load::Routes(routes) => routes::measure(routes, self.site).await,
+            Load::Registration { routes } => registration::measure(*routes, self.site).await,
+        }
+    }
+
+    async fn running_http(&self, kind: Kind, seconds: u32) -> Result<Figures> {
+        let peer = self.running.iter().find(|peer| peer.kind == kind);
+        let Some(peer) = peer else {
+            return Ok(Figures::new());
+        };
+        self.http(peer, seconds).await
+    }
+
+    async fn http(&self, peer: &Peer, seconds: u32) -> Result<Figures> {
+        let before = peer.cpu()?;
+        let done = match self.load {
+            Load::Closed(closed) => closed::run(closed, peer.address, seconds, self.site).await?,
+            Load::Open(open) => open::run(open, peer.address, seconds, self.site).await?,
+            Load::Idle { .. } | Load::Routes(_) | Load::Registration { .. } => {
+                return Ok(Figures::new());
+            }
+        };
+        let after = peer.cpu()?;
+        ensure!(done.requests > 0, "answered nothing");
+        ensure!(
+            done.failed == 0,
+            "{} of {} requests failed",
+            done.failed,
+            done.requests
+        );
+        let mut figures = done.figures();
+        if let (Some(before), Some(after)) = (before, after) {
+            let cpu = (after - before).as_secs_f64();
+            figures.insert(Measure::CpuPerRequest, cpu * 1e6 / done.requests as f64);
+            figures.insert(
+                Measure::CpuPerGib,
+                cpu / (done.bytes as f64 / f64::from(1 << 30)),
+            );
+        }
+        Ok(figures)
+    }
+
+    async fn close(self) -> Result<()> {
+        for peer in self.running {
+            peer.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a load generator reports of one run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Done {
+    requests: u64,
+    /// Requests without an answer, or with another status than 2xx.
+    failed: u64,
+    /// Bytes of bodies moved, in the direction of the scenario.
+    bytes: u64,
+    /// Completed per second.
+    rate: f64,
+    p50_millis: f64,
+    p99_millis: f64,
+}
+
+impl Done {
+    fn figures(&self) -> Figures {
+        Figures::from([
+            (Measure::Rate, self.rate),
+            (Measure::P50, self.p50_millis),
+            (Measure::P99, self.p99_millis),
+        ])
+    }
+}

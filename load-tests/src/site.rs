@@ -1,0 +1,116 @@
+//! Where a run takes place: programs, CPUs, ports, a directory for files, and the backend.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::cores::Cores;
+use crate::server::Server;
+
+/// The host name that every peer routes to the backend.
+pub const HOST: &str = "app.test";
+
+/// All that is shared by the scenarios of one run. The directory and the backend go with it.
+#[derive(Debug)]
+pub struct Site {
+    /// The CPUs of each side.
+    pub cores: Cores,
+    /// The router's program.
+    pub router: PathBuf,
+    /// Where the backend listens.
+    pub backend: SocketAddr,
+    /// Descriptors that a process may hold.
+    pub descriptors: usize,
+    directory: PathBuf,
+    _backend: Server,
+}
+
+impl Site {
+    /// Makes the directory, raises the limit of descriptors for this process and its children, and
+    /// starts the backend.
+    ///
+    /// # Errors
+    /// When the backend does not come up.
+    pub async fn open(router: &Path) -> Result<Self> {
+        let cores = Cores::plan();
+        let directory =
+            std::env::temp_dir().join(format!("switchyard-load-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        let descriptors = raise_descriptors();
+        let backend = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["backend", "--listen", &backend.to_string()]);
+        let log = directory.join("backend.log");
+        let mut server = Server::spawn("backend", command, cores.backend, &log)?;
+        server.accepts(backend, &log).await?;
+        Ok(Self {
+            cores,
+            router: router.to_owned(),
+            backend,
+            descriptors,
+            directory,
+            _backend: server,
+        })
+    }
+
+    /// A path for a file of this run.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Writes a file of this run and returns its path.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// An address on loopback where nothing listens now.
+///
+/// # Errors
+/// When no port is left.
+pub fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?)
+}
+
+/// The program of that name, in the search path or in the places where distributions keep servers.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let servers = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(servers)
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Ten thousand clients need more descriptors than the usual limit.
+fn raise_descriptors() -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(65_536).min(65_536);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(wanted),
+            maximum,
+        },
+    )
+    .ok();
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(65_536);
+    usize::try_from(current).unwrap_or(usize::MAX)
+}
