@@ -1,4 +1,9 @@
 //! What the bus promises, held to by the in-memory twin and by every nats-server at hand.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::time::Duration;
 

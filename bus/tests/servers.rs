@@ -1,4 +1,9 @@
 //! What only servers of flesh and blood can do to the bus: refuse, encrypt, hang, die.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::time::Duration;
 

@@ -6,5 +6,6 @@ pub mod config;
 pub mod connections;
 pub mod health;
 pub mod metrics;
+pub mod resolver;
 pub mod shared;
 pub mod watch;
