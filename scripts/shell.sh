@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Sourced by the other scripts: where things are, how steps are told, how a server is started and
 # stopped by its pid. Nothing here installs or starts anything by itself.
 set -euo pipefail
@@ -65,8 +66,8 @@ http_status() {
     {
         exec 3<>"/dev/tcp/127.0.0.1/$1" || return 0
         printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$3" "$2" >&3
-        local version status rest
-        IFS=' ' read -r -t 2 version status rest <&3 || return 0
+        local status
+        IFS=' ' read -r -t 2 _ status _ <&3 || return 0
         exec 3<&- 3>&-
         printf '%s' "$status"
     } 2>/dev/null
@@ -76,11 +77,11 @@ answers_200() { [ "$(http_status "$@")" = 200 ]; }
 
 # A pid alone may be someone else's by now: the start time of the process goes with it.
 started_at() {
-    local stat
+    local stat fields
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
     # Field 22, counted after the command name, which may hold spaces.
-    set -- ${stat##*) }
-    printf '%s' "${20}"
+    read -ra fields <<<"${stat##*) }"
+    printf '%s' "${fields[19]}"
 }
 
 # start_server FILE LOG COMMAND...: runs a server in the background, its identity in FILE.

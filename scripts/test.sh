@@ -2,6 +2,7 @@
 # Everything a change must pass, cheap checks first. Each step tells its time; what this machine
 # cannot run is named in the summary. Tools that no package ships are built meanwhile, at the
 # lowest priority.
+# A step is a chain of commands: within `step`, only the last status of a function counts.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
 cd "$root"
 began=$(now)
@@ -12,7 +13,7 @@ docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --q
 clippy() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
 
 supply_chain() {
-    cargo deny --offline --log-level error check bans licenses sources
+    cargo deny --offline --log-level error check bans licenses sources || return 1
     # The advisory database is the only part that must be fetched.
     if cargo deny fetch db >/dev/null 2>&1; then
         cargo deny --log-level error check advisories
@@ -23,17 +24,18 @@ supply_chain() {
 
 # The program as it is measured: optimised, without the long link.
 optimised() {
-    cargo build --profile bench --locked --package router --package load-tests --bins
-    cargo bench --package benches --locked --no-run --quiet
+    cargo build --profile bench --locked --package router --package load-tests --bins &&
+        cargo bench --package benches --locked --no-run --quiet
 }
 bench_smoke() { cargo bench --package benches --benches --locked --quiet -- --test; }
 load_smoke() { "$target/release/load-tests" --smoke --router "$target/release/router"; }
 
 tools_log=$(mktemp)
 "$root/scripts/setup.sh" build
-nice -n 19 "$root/scripts/tools.sh" cargo-deny oha >"$tools_log" 2>&1 &
+# A session of its own, so that the end of this script ends its compilers too.
+setsid nice -n 19 "$root/scripts/tools.sh" cargo-deny oha >"$tools_log" 2>&1 </dev/null &
 tools_pid=$!
-trap 'kill "$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
+trap 'kill -- "-$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
 tools_done() { ! kill -0 "$tools_pid" 2>/dev/null; }
 
 step "what is missing" "$root/scripts/setup.sh" bus peers gates

@@ -32,13 +32,13 @@ YAML
 
 # A taken port is told before anything is started, so that nothing has to be cleaned up.
 check_ports() {
-    local name
-    for name in "PORT $port" "ADMIN_PORT $admin_port" "NATS_PORT $nats_port"; do
-        set -- $name
-        port_taken "$2" &&
-            fail "port $2 is taken by another program; choose one with: make up $1=<port>"
+    local name taken
+    for name in PORT ADMIN_PORT NATS_PORT; do
+        case $name in PORT) taken=$port ;; ADMIN_PORT) taken=$admin_port ;; *) taken=$nats_port ;; esac
+        if port_taken "$taken"; then
+            fail "port $taken is taken by another program; choose one with: make up $name=<port>"
+        fi
     done
-    return 0
 }
 
 # server NAME SECONDS READY... -- COMMAND...: starts one and waits until it is ready.
