@@ -2,8 +2,9 @@
 
 pub mod address;
 pub mod duration;
-pub mod network;
 pub mod secret;
+pub mod shutdown;
 pub mod size;
+pub mod tasks;
 pub mod telemetry;
 pub mod yaml;

@@ -1,15 +1,27 @@
-//! The process's own log: one subscriber, and a level that can be changed while it runs.
+//! The process's own log: one subscriber, a level that can be changed while it runs, and a thread
+//! that writes.
+//!
+//! An event is an object with a name: the message is the name (`gorouter.started`), everything else
+//! is a field. Whoever logs formats a line and leaves it in a queue; only the thread waits for the
+//! pipe or terminal at the other end.
+
+mod line;
+mod sink;
 
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt as lines, reload};
+use tracing_subscriber::{Registry, reload};
+
+use self::line::Lined;
+use self::sink::Sink;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,11 +102,34 @@ impl FromStr for Level {
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lines {
-    /// For people.
+    /// One JSON object a line, with the members that gorouter writes.
     #[default]
-    Text,
-    /// One JSON object a line.
     Json,
+    /// For people.
+    Text,
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timestamp {
+    /// Seconds since 1970 with nine decimals.
+    #[default]
+    UnixEpoch,
+    /// `2006-01-02T15:04:05.000000000Z`.
+    Rfc3339,
+}
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Least important level that is written.
+    pub level: Level,
+    /// Its lines.
+    pub lines: Lines,
+    /// Its times.
+    pub timestamp: Timestamp,
+    /// What lines name as their source.
+    pub source: &'static str,
 }
 
 /// The level in force. Clones change the same one.
@@ -129,24 +164,54 @@ impl LogLevel {
     }
 }
 
+/// The log of this process. Keep it to the end: dropping it waits up to a second for lines that
+/// are not written yet.
+#[derive(Debug)]
+pub struct Log {
+    /// Its level.
+    pub level: LogLevel,
+    sink: Arc<Sink>,
+}
+
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+impl Log {
+    /// Lines that found the queue full, so far. They are missing from the log, which says so once
+    /// there is room again.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.sink.dropped()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.sink.flush(LAST_LINES);
+    }
+}
+
 /// Sends the events of this process to its standard error from now on. Call it once.
 ///
 /// # Errors
-/// When the process has a subscriber already.
-pub fn init(level: Level, form: Lines) -> io::Result<LogLevel> {
-    let (filter, handle) = reload::Layer::new(level.filter());
-    let layer = lines::layer().with_writer(io::stderr).with_target(false);
-    let layer = match form {
-        Lines::Text => layer.with_ansi(false).boxed(),
-        Lines::Json => layer.json().flatten_event(true).boxed(),
+///
+/// When the process has a subscriber already, or the system gives no thread.
+pub fn init(settings: Settings) -> io::Result<Log> {
+    let sink = Arc::new(Sink::start(io::stderr())?);
+    let (filter, handle) = reload::Layer::new(settings.level.filter());
+    let lined = Lined {
+        settings,
+        sink: Arc::clone(&sink),
     };
-    let subscriber = Registry::default().with(filter).with(layer);
-    subscriber.try_init().map_err(io::Error::other)?;
-    let current = Arc::new(AtomicU8::new(level as u8));
-    Ok(LogLevel {
-        current,
+    Registry::default()
+        .with(filter)
+        .with(lined)
+        .try_init()
+        .map_err(io::Error::other)?;
+    let level = LogLevel {
         filter: Some(handle),
-    })
+        ..LogLevel::detached(settings.level)
+    };
+    Ok(Log { level, sink })
 }
 
 #[cfg(test)]

@@ -21,12 +21,10 @@ use std::path::{Path, PathBuf};
 use component::yaml::{self, Fault, Keys, Report};
 
 pub use admin::{AdminConfig, Credentials};
-pub use backend::{BackendConfig, Balance};
+pub use backend::BackendConfig;
 pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
 pub use headers::{ForwardedClientCert, ForwardedProto, HeaderConfig, HeaderRewrite};
-pub use logging::{
-    AccessLogConfig, AccessLogFormat, ExtraField, LogLevel, LoggingConfig, RedactQuery, Timestamp,
-};
+pub use logging::{AccessLogConfig, LoggingConfig};
 pub use process::ProcessConfig;
 pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, SnapshotConfig};
 pub use routes::{RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, parse_routes};

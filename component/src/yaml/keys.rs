@@ -347,7 +347,7 @@ fn parse_scalar<T: FromStr<Err: Display>>(node: &Node, report: &mut Report) -> O
     match text.parse() {
         Ok(value) => Some(value),
         Err(error) => {
-            report.fault(node.place, format!("{text:?} is {error}"));
+            report.fault(node.place, format!("{text:?}: {error}"));
             None
         }
     }

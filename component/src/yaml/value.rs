@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::{Content, Node, Output, Report};
 use crate::address::ListenAddress;
 use crate::duration;
-use crate::network::Network;
 use crate::secret::Secret;
 use crate::size::ByteSize;
 
@@ -63,7 +62,6 @@ scalar! {
     usize: |text| whole(text, usize::MAX), ToString::to_string;
     ByteSize: |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
     ListenAddress: |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
-    Network: |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
     IpAddr: parse_ip, ToString::to_string;
     SocketAddr: parse_socket, ToString::to_string;
     Secret: |text| Ok(Secret::new(text)), |secret| (if secret.is_empty() { "" } else { Secret::MASK }).to_owned();
@@ -167,7 +165,6 @@ macro_rules! list {
 
 list! {
     String: String::new();
-    Network: Network::HOST_ZERO;
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {

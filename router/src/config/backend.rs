@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use component::size::ByteSize;
 use component::yaml::Keys;
+use router_core::balance::Balance;
 
 /// How requests reach backends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +47,6 @@ pub struct BackendConfig {
     pub keep_alive_100_continue: bool,
     /// How often the names of backends are resolved anew.
     pub resolve_interval: Duration,
-}
-
-/// How the next endpoint of a pool is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// In turn.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest exchanges under way.
-    LeastConnection,
 }
 
 const DEFAULT_HEADER_BYTES: ByteSize = ByteSize::kib(64);

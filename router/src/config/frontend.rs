@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use component::address::ListenAddress;
-use component::network::Network;
 use component::size::ByteSize;
 use component::yaml::{Item, Keys, Node, Output, Report, Value};
+use router_core::cidr::CidrSet;
 
 /// Where gorouter listens when nothing is said.
 const DEFAULT_PORT: u16 = 8081;
@@ -128,7 +128,7 @@ impl Value for Workers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// From whom `X-Forwarded-*`, `X-Request-Start` and PROXY headers are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: CidrSet,
     /// Discards every `X-*` header of every client, as Stackato's router did.
     pub prevent_x_spoofing: bool,
     /// How long a kept-alive connection may wait for its next request; `None`: for ever.
@@ -177,26 +177,22 @@ impl Default for ClientConfig {
     }
 }
 
-/// Loopback, private (RFC 1918, RFC 4193) and link-local addresses.
-fn private_networks() -> Vec<Network> {
-    let v4 = [
-        ([127, 0, 0, 0], 8),
-        ([10, 0, 0, 0], 8),
-        ([172, 16, 0, 0], 12),
-        ([192, 168, 0, 0], 16),
+/// Loopback and private addresses (RFC 1122, RFC 1918, RFC 4193).
+fn private_networks() -> CidrSet {
+    const NETWORKS: [&str; 6] = [
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
     ];
-    let v6 = [
-        ([0, 0, 0, 0, 0, 0, 0, 1], 128),
-        ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
-    ];
-    let v4 = v4
-        .into_iter()
-        .filter_map(|(ip, prefix)| Network::new(ip.into(), prefix));
-    v4.chain(
-        v6.into_iter()
-            .filter_map(|(ip, prefix): ([u16; 8], u8)| Network::new(ip.into(), prefix)),
+    CidrSet::new(
+        NETWORKS
+            .iter()
+            .filter_map(|network| network.parse().ok())
+            .collect(),
     )
-    .collect()
 }
 
 /// `listeners` and the keys of gorouter that stand for it.
@@ -272,12 +268,14 @@ impl ClientConfig {
     }
 
     fn trust_keys(&mut self, keys: &mut Keys<'_>) {
-        keys.key(
+        let mut networks = self.trusted_proxies.ranges().to_vec();
+        keys.parsed_list(
             "trusted_proxies",
             "Networks from which X-Forwarded-*, X-Request-Start and PROXY headers are believed. \
              What others send under these names is discarded.",
-            &mut self.trusted_proxies,
+            &mut networks,
         );
+        self.trusted_proxies = CidrSet::new(networks);
         keys.key(
             "prevent_x_spoofing",
             "Discard all X-* headers of all clients, trusted or not, before ours are set.",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use component::size::ByteSize;
 use component::yaml::{self, Content, Fault, Item, Keys, Node, Report};
+use router_core::route::RouteKey;
 
 /// Routes of one or more URIs to the same backends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,27 +154,26 @@ pub fn parse_routes(text: &str) -> Result<Vec<StaticRoute>, Vec<Fault>> {
     }
 }
 
-/// `host/path`: a host of letters, digits, `-`, `_` and dots, perhaps with `*.` in front.
+/// A URI that somebody wrote by hand: what a registration may hold by accident is a mistake here.
 fn check_uri(uri: &str) -> Result<(), String> {
-    let fault = |reason: &str| Err(format!("{uri:?} {reason}"));
-    if uri.contains("://") {
-        return fault("must be a host and a path, without a scheme");
-    }
-    let host = uri.split('/').next().unwrap_or_default();
+    let fault = |reason: &str| Err(format!("{uri:?}: {reason}"));
+    let (host, _) = uri.split_once('/').unwrap_or((uri, ""));
     let bare = host.strip_prefix("*.").unwrap_or(host);
-    if bare.is_empty() || bare.contains('*') {
-        return fault("must begin with a host, or with *. and a host");
+    if uri.contains("://") {
+        return fault("a route is a host and a path, without a scheme");
     }
-    if bare.contains(':') && !bare.starts_with('[') {
-        return fault("must not name a port: routes hold for every listener");
+    if bare.contains('*') || bare.is_empty() {
+        return fault("a route begins with a host, or with *. and a host");
     }
-    if uri
-        .bytes()
-        .any(|b| b <= b' ' || b == 0x7f || b == b'?' || b == b'#')
-    {
-        return fault("holds a character that no host or path has");
+    if bare.contains(':') && !bare.ends_with(']') {
+        return fault("a route has no port: it holds for every listener");
     }
-    Ok(())
+    if uri.contains(['?', '#']) {
+        return fault("a route has no query and no fragment");
+    }
+    RouteKey::parse(uri)
+        .map(drop)
+        .or_else(|bad| fault(&bad.to_string()))
 }
 
 /// `host:port` with a port other than 0.
