@@ -119,11 +119,12 @@ impl Registration {
     ) -> Result<Accepted<Self>, Rejection> {
         check(message, rules)?;
         let facts = facts(message, rules)?;
-        Ok(accept(&message.uris, |key| Self {
+        let endpoint_updated_at_ns = message.endpoint_updated_at_ns;
+        Ok(accept(&message.uris, facts, |key, facts| Self {
             key,
-            facts: facts.clone(),
+            facts,
             origin: Origin::Bus,
-            endpoint_updated_at_ns: message.endpoint_updated_at_ns,
+            endpoint_updated_at_ns,
         }))
     }
 }
@@ -140,25 +141,24 @@ impl Withdrawal {
     ) -> Result<Accepted<Self>, Rejection> {
         check_target(message, rules)?;
         let address = address(&message.host, port(message).0).into_boxed_str();
-        Ok(accept(&message.uris, |key| Self {
+        Ok(accept(&message.uris, address, |key, address| Self {
             key,
-            address: address.clone(),
+            address,
         }))
     }
 }
 
-fn accept<T>(uris: &[String], claim: impl Fn(RouteKey) -> T) -> Accepted<T> {
-    let mut accepted = Accepted {
-        claims: Vec::with_capacity(uris.len()),
-        bad_uris: Vec::new(),
-    };
-    for uri in uris {
-        match RouteKey::parse(uri) {
-            Ok(key) => accepted.claims.push(claim(key)),
-            Err(bad) => accepted.bad_uris.push(bad),
-        }
-    }
-    accepted
+/// A claim about `what` for each good URI.
+fn accept<W: Clone, T>(uris: &[String], what: W, claim: impl Fn(RouteKey, W) -> T) -> Accepted<T> {
+    let mut bad_uris = Vec::new();
+    let parse = |uri: &String| RouteKey::parse(uri).map_err(|bad| bad_uris.push(bad)).ok();
+    // The last copy is the original; most messages have one URI.
+    let copies = std::iter::repeat_n(what, uris.len());
+    let claims = uris.iter().map(parse).zip(copies);
+    let claims = claims
+        .filter_map(|(key, what)| Some(claim(key?, what)))
+        .collect();
+    Accepted { claims, bad_uris }
 }
 
 /// The port to dial, and whether over TLS.

@@ -1,6 +1,8 @@
 //! What a route is known by.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::host::{self, MAX_HOST};
@@ -12,11 +14,26 @@ pub const MAX_PATH: usize = 1024;
 ///
 /// Always in its canonical form (lower case, no port, no query, one trailing `/` trimmed), so that
 /// equal keys are equal text.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteKey {
-    text: Arc<str>,
-    host_len: u16,
+#[derive(Clone)]
+pub struct RouteKey(Text);
+
+/// A lookup compares a key with every host that it finds, so most keys lie where the pool does, and
+/// cost no further visit to memory.
+#[derive(Clone)]
+enum Text {
+    Inline {
+        bytes: [u8; INLINE],
+        len: u8,
+        host_len: u8,
+    },
+    Shared {
+        text: Arc<str>,
+        host_len: u16,
+    },
 }
+
+/// Longest key that is kept in place; as many as fit in 48 bytes together with their lengths.
+const INLINE: usize = 45;
 
 /// Why a URI names no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,42 +74,114 @@ impl RouteKey {
         text.push_str(host);
         text.push_str(path);
         text.make_ascii_lowercase();
-        Ok(Self {
-            text: text.into(),
-            host_len,
-        })
+        Ok(Self(Text::new(&text, host_len)))
     }
 
     /// The whole key, host and path together.
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Text::Inline { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Text::Shared { text, .. } => text,
+        }
     }
 
     /// The host pattern.
     pub fn host(&self) -> &str {
-        &self.text[..usize::from(self.host_len)]
+        &self.as_str()[..self.host_len()]
     }
 
     /// The path prefix: empty, or starting with `/`.
     pub fn path(&self) -> &str {
-        &self.text[usize::from(self.host_len)..]
+        &self.as_str()[self.host_len()..]
     }
 
     /// Whether the host stands for every name that ends like it.
     pub fn is_wildcard(&self) -> bool {
-        self.text.starts_with("*.")
+        self.as_bytes().starts_with(b"*.")
+    }
+
+    pub(crate) fn host_bytes(&self) -> &[u8] {
+        &self.as_bytes()[..self.host_len()]
+    }
+
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.as_bytes()[self.host_len()..]
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Inline { bytes, len, .. } => &bytes[..usize::from(*len)],
+            Text::Shared { text, .. } => text.as_bytes(),
+        }
+    }
+
+    fn host_len(&self) -> usize {
+        match &self.0 {
+            Text::Inline { host_len, .. } => usize::from(*host_len),
+            Text::Shared { host_len, .. } => usize::from(*host_len),
+        }
+    }
+}
+
+impl Text {
+    fn new(text: &str, host_len: u16) -> Self {
+        let mut bytes = [0; INLINE];
+        if let (Some(place), Ok(len), Ok(host_len)) = (
+            bytes.get_mut(..text.len()),
+            u8::try_from(text.len()),
+            u8::try_from(host_len),
+        ) {
+            place.copy_from_slice(text.as_bytes());
+            return Self::Inline {
+                bytes,
+                len,
+                host_len,
+            };
+        }
+        Self::Shared {
+            text: text.into(),
+            host_len,
+        }
+    }
+}
+
+// A key is its text: where the host ends follows from it.
+
+impl PartialEq for RouteKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for RouteKey {}
+
+impl Hash for RouteKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl PartialOrd for RouteKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RouteKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
 impl fmt::Display for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RouteKey({})", self.text)
+        write!(f, "RouteKey({self})")
     }
 }
 
@@ -119,6 +208,17 @@ mod tests {
             .map(|key| (key.host(), key.path()))
             .map_err(|bad| *bad);
         assert_eq!(parts, expected, "{uri}");
+    }
+
+    #[test]
+    fn long_and_short_keys_are_alike() {
+        assert_eq!(size_of::<RouteKey>(), 48);
+        for len in [1, 40, INLINE - 2, INLINE - 1, 200] {
+            let uri = format!("{}/b", "a".repeat(len));
+            let key = RouteKey::parse(&uri).unwrap();
+            assert_eq!((key.as_str(), key.path()), (uri.as_str(), "/b"));
+            assert_eq!(key, key.clone());
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl RouteTable {
 
     /// The pool of exactly this route.
     pub fn get(&self, key: &RouteKey) -> Option<&Arc<Pool>> {
-        self.hosts.get(key.host().as_bytes())?.get(key.path())
+        self.hosts.get(key.host_bytes())?.get(key.path())
     }
 
     /// Counts the changes that led to this table; a later table has a higher one.
@@ -145,7 +145,7 @@ impl RouteTable {
     ) -> R {
         let (mut new_host, mut new_route) = (false, false);
         let (before, after, result) = self.hosts.update(
-            key.host().as_bytes(),
+            key.host_bytes(),
             || {
                 new_host = true;
                 HostRoutes::default()
@@ -173,7 +173,7 @@ impl RouteTable {
 
     /// Removes a route with all of its endpoints.
     pub(crate) fn remove(&mut self, key: &RouteKey) -> Option<Arc<Pool>> {
-        let host = key.host().as_bytes();
+        let host = key.host_bytes();
         let routes = self.hosts.get(host)?;
         let removed = Arc::clone(routes.get(key.path())?);
         if routes.iter().nth(1).is_some() {
@@ -198,7 +198,7 @@ impl RouteTable {
 }
 
 fn dots(key: &RouteKey) -> usize {
-    memchr::memchr_iter(b'.', key.host().as_bytes()).count()
+    memchr::memchr_iter(b'.', key.host_bytes()).count()
 }
 
 /// The one hash of this package. The seed is fixed: what is inserted comes from registrations, which

@@ -88,7 +88,11 @@ impl<'de> Visitor<'de> for TagsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
-        let mut tags = Tags::default();
+        // Room for what most registrations carry, so that it is found in one go.
+        let mut tags = Tags {
+            text: String::with_capacity(384),
+            ends: Vec::with_capacity(16),
+        };
         while map.next_key_seed(Part(&mut tags))?.is_some() {
             map.next_value_seed(Part(&mut tags))?;
         }

@@ -121,9 +121,7 @@ impl Facts {
     /// When its texts are too long to be kept.
     pub fn new(given: &Description<'_>) -> Result<Self, TooMuchText> {
         let san_is_instance_id = !given.san.is_empty() && given.san == given.instance_id;
-        let address = address(given.host, given.port);
-        let texts: [&str; TEXTS] = [
-            &address,
+        let texts: [&str; TEXTS - 1] = [
             if given.protocol == "http1" {
                 ""
             } else {
@@ -136,9 +134,10 @@ impl Facts {
             given.isolation_segment,
             given.availability_zone,
         ];
-        let mut text = String::with_capacity(texts.iter().map(|text| text.len()).sum());
+        let mut text = address(given.host, given.port);
+        text.reserve_exact(texts.iter().map(|text| text.len()).sum());
         let mut ends = [0; TEXTS];
-        for (field, end) in texts.iter().zip(&mut ends) {
+        for (end, field) in ends.iter_mut().zip([""].iter().chain(&texts)) {
             text.push_str(field);
             *end = u16::try_from(text.len()).map_err(|_| TooMuchText)?;
         }

@@ -46,7 +46,8 @@ pub(super) struct PackedTags(Box<[u8]>);
 impl PackedTags {
     /// Packs `tags`; `None` when a key or value is longer than 65,535 bytes.
     pub(super) fn pack(tags: Option<&Tags>, app: &str, instance_id: &str) -> Option<Self> {
-        let mut packed = Vec::new();
+        // A GUID with its head, for each of as many tags as there mostly are.
+        let mut packed = Vec::with_capacity(tags.map_or(0, |_| 8 * 17));
         for (key, value) in tags.into_iter().flat_map(Tags::iter) {
             let number = KEYS.iter().position(|known| *known == key);
             let number = number
@@ -70,7 +71,8 @@ impl PackedTags {
                 _ => {}
             }
         }
-        Some(Self(packed.into()))
+        // Copied, not shrunk in place: allocators keep what is too small to give back.
+        Some(Self(packed.as_slice().into()))
     }
 
     /// All tags, in the order of the message. `app` and `instance_id` as when packing.

@@ -31,14 +31,19 @@ struct ByPath(Arc<Pool>);
 
 impl Keyed for ByPath {
     fn key(&self) -> &[u8] {
-        self.0.key().path().as_bytes()
+        self.0.key().path_bytes()
     }
 }
 
 impl Keyed for HostRoutes {
     fn key(&self) -> &[u8] {
-        let pool = self.iter().next();
-        pool.map_or(&[], |pool| pool.key().host().as_bytes())
+        match &self.root {
+            Some(pool) => pool.key().host_bytes(),
+            None => self
+                .iter()
+                .next()
+                .map_or(&[], |pool| pool.key().host_bytes()),
+        }
     }
 }
 

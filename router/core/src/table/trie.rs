@@ -1,6 +1,6 @@
 //! A persistent map from bytes to values: a hash array mapped trie.
 //!
-//! Branches are 64-way with one bit a slot, behind `Arc`. A clone shares the whole tree; a change
+//! Branches are 64-way with one bit a slot, their slots behind `Arc`. A clone shares the whole tree; a change
 //! copies the branches on the way to it that are shared, and edits those that are not in place.
 
 use std::fmt;
@@ -18,20 +18,24 @@ pub(super) trait Keyed: Clone {
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Trie<V> {
-    root: Option<Arc<Branch<V>>>,
+    root: Branch<V>,
 }
 
+/// The bitmap lies with the pointer, in the slot above: each level costs one visit to memory.
 #[derive(Clone)]
 struct Branch<V> {
     /// Bit `i` is set when there is a slot for hash digit `i`.
     bitmap: u64,
     /// The slots, in the order of their digits.
-    slots: Vec<Slot<V>>,
+    slots: Arc<[Slot<V>]>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum Slot<V> {
-    Branch(Arc<Branch<V>>),
+    /// Nothing yet, or nothing any more; only while a change is under way.
+    #[default]
+    Vacant,
+    Branch(Branch<V>),
     Leaf(V),
     /// Values whose hashes agree in every digit.
     Bucket(Arc<Vec<V>>),
@@ -44,12 +48,13 @@ const LEVELS: u32 = u64::BITS / DIGIT_BITS;
 impl<V: Keyed> Trie<V> {
     pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
         let hash = V::hash(key);
-        let mut branch = self.root.as_deref()?;
+        let mut branch = &self.root;
         for level in 0..LEVELS {
             match branch.slot(bit(hash, level))? {
                 Slot::Branch(next) => branch = next,
                 Slot::Leaf(value) => return (value.key() == key).then_some(value),
                 Slot::Bucket(values) => return values.iter().find(|value| value.key() == key),
+                Slot::Vacant => return None,
             }
         }
         None
@@ -64,8 +69,7 @@ impl<V: Keyed> Trie<V> {
         make: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> R {
-        let root = self.root.get_or_insert_with(|| Arc::new(Branch::EMPTY));
-        Arc::make_mut(root).update(
+        self.root.update(
             Place {
                 key,
                 hash: V::hash(key),
@@ -80,21 +84,16 @@ impl<V: Keyed> Trie<V> {
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {
         // Asked first, so that nothing is copied in vain.
         self.get(key)?;
-        let root = Arc::make_mut(self.root.as_mut()?);
-        let removed = root.remove(Place {
+        self.root.remove(Place {
             key,
             hash: V::hash(key),
             level: 0,
-        });
-        if root.slots.is_empty() {
-            self.root = None;
-        }
-        removed
+        })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &V> {
         Iter {
-            branches: self.root.iter().map(|root| root.slots.iter()).collect(),
+            branches: vec![self.root.slots.iter()],
             bucket: [].iter(),
         }
     }
@@ -127,11 +126,6 @@ fn bit(hash: u64, level: u32) -> u64 {
 }
 
 impl<V: Keyed> Branch<V> {
-    const EMPTY: Self = Self {
-        bitmap: 0,
-        slots: Vec::new(),
-    };
-
     fn slot(&self, bit: u64) -> Option<&Slot<V>> {
         (self.bitmap & bit != 0).then(|| &self.slots[self.index(bit)])
     }
@@ -149,17 +143,19 @@ impl<V: Keyed> Branch<V> {
     ) -> R {
         let index = self.index(place.bit());
         if self.bitmap & place.bit() == 0 {
-            let (value, result) = changed(make(), change);
             self.bitmap |= place.bit();
-            // Branches stay as small as they can: there are many, and they change rarely.
-            self.slots.reserve_exact(1);
-            self.slots.insert(index, Slot::Leaf(value));
-            return result;
+            self.rebuild(|slots| slots.insert(index, Slot::Vacant));
         }
-        self.slots[index].make_room(place.below());
-        match &mut self.slots[index] {
+        let slot = &mut Arc::make_mut(&mut self.slots)[index];
+        slot.make_room(place.below());
+        match slot {
+            Slot::Vacant => {
+                let (value, result) = changed(make(), change);
+                *slot = Slot::Leaf(value);
+                result
+            }
             Slot::Leaf(value) => change(value),
-            Slot::Branch(next) => Arc::make_mut(next).update(place.below(), make, change),
+            Slot::Branch(next) => next.update(place.below(), make, change),
             Slot::Bucket(values) => {
                 let values = Arc::make_mut(values);
                 match values.iter_mut().find(|value| value.key() == place.key) {
@@ -179,33 +175,36 @@ impl<V: Keyed> Branch<V> {
             return None;
         }
         let index = self.index(place.bit());
-        match &mut self.slots[index] {
-            Slot::Leaf(_) => {
-                self.bitmap &= !place.bit();
-                match self.slots.remove(index) {
-                    Slot::Leaf(value) => Some(value),
-                    Slot::Branch(_) | Slot::Bucket(_) => None,
-                }
-            }
+        if let Slot::Leaf(value) = &self.slots[index] {
+            let value = value.clone();
+            self.bitmap &= !place.bit();
+            self.rebuild(|slots| drop(slots.remove(index)));
+            return Some(value);
+        }
+        let slot = &mut Arc::make_mut(&mut self.slots)[index];
+        let removed = match slot {
+            Slot::Branch(next) => next.remove(place.below()),
             Slot::Bucket(values) => {
                 let values = Arc::make_mut(values);
                 let at = values.iter().position(|value| value.key() == place.key)?;
-                let removed = values.remove(at);
-                if let [last] = &values[..] {
-                    self.slots[index] = Slot::Leaf(last.clone());
-                }
-                Some(removed)
+                Some(values.remove(at))
             }
-            Slot::Branch(next) => {
-                let next = Arc::make_mut(next);
-                let removed = next.remove(place.below());
-                // A branch with a single leaf is that leaf.
-                if let [Slot::Leaf(last)] = &next.slots[..] {
-                    self.slots[index] = Slot::Leaf(last.clone());
-                }
-                removed
-            }
+            Slot::Leaf(_) | Slot::Vacant => None,
+        };
+        slot.collapse();
+        removed
+    }
+
+    /// Makes new slots of the old ones, as `edit` changes them. Slots that nobody else sees are
+    /// moved, not cloned, so that nothing below them is touched.
+    fn rebuild(&mut self, edit: impl FnOnce(&mut Vec<Slot<V>>)) {
+        let mut slots = Vec::with_capacity(self.slots.len() + 1);
+        match Arc::get_mut(&mut self.slots) {
+            Some(ours) => slots.extend(ours.iter_mut().map(std::mem::take)),
+            None => slots.extend_from_slice(&self.slots),
         }
+        edit(&mut slots);
+        self.slots = slots.into();
     }
 }
 
@@ -219,13 +218,31 @@ impl<V: Keyed> Slot<V> {
             let value = value.clone();
             *self = if place.level < LEVELS {
                 let bitmap = bit(V::hash(value.key()), place.level);
-                Self::Branch(Arc::new(Branch {
+                Self::Branch(Branch {
                     bitmap,
-                    slots: vec![Self::Leaf(value)],
-                }))
+                    slots: Arc::new([Self::Leaf(value)]),
+                })
             } else {
                 Self::Bucket(Arc::new(vec![value]))
             };
+        }
+    }
+
+    /// Makes a branch or a bucket with a single leaf into that leaf.
+    fn collapse(&mut self) {
+        let last = match self {
+            Self::Branch(branch) => match &branch.slots[..] {
+                [Self::Leaf(last)] => Some(last),
+                _ => None,
+            },
+            Self::Bucket(values) => match &values[..] {
+                [last] => Some(last),
+                _ => None,
+            },
+            Self::Leaf(_) | Self::Vacant => None,
+        };
+        if let Some(last) = last.cloned() {
+            *self = Self::Leaf(last);
         }
     }
 }
@@ -253,6 +270,7 @@ impl<'a, V> Iterator for Iter<'a, V> {
                 Some(Slot::Leaf(value)) => return Some(value),
                 Some(Slot::Bucket(values)) => self.bucket = values.iter(),
                 Some(Slot::Branch(branch)) => self.branches.push(branch.slots.iter()),
+                Some(Slot::Vacant) => {}
                 None => {
                     self.branches.pop();
                 }
@@ -263,7 +281,12 @@ impl<'a, V> Iterator for Iter<'a, V> {
 
 impl<V> Default for Trie<V> {
     fn default() -> Self {
-        Self { root: None }
+        Self {
+            root: Branch {
+                bitmap: 0,
+                slots: Arc::new([]),
+            },
+        }
     }
 }
 
