@@ -157,33 +157,30 @@ impl Endpoint {
         self.renewed.store(now.as_millis(), Relaxed);
     }
 
-    /// How much of its life is left without renewal; `None` when it never lapses by age.
+    /// How long its claim holds without renewal; `None` when it never lapses by age.
     ///
     /// A TLS endpoint proves its identity with every connection, so a stale address cannot
     /// misroute: it lapses only when the operator sets `tls_threshold`.
-    pub fn time_left(&self, tls_threshold: Option<Duration>, now: Tick) -> Option<Duration> {
+    pub fn lifetime(&self, tls_threshold: Option<Duration>) -> Option<Duration> {
         if self.origin().is_operator() {
-            return None;
-        }
-        let threshold = if self.facts.is_tls() {
-            tls_threshold?
-        } else {
-            self.facts.threshold()
-        };
-        Some(threshold.saturating_sub(now.since(self.renewed())))
-    }
-
-    /// Whether its claim has lapsed: it was not renewed for longer than its threshold.
-    pub fn is_stale(&self, tls_threshold: Option<Duration>, now: Tick) -> bool {
-        if self.origin().is_operator() {
-            return false;
-        }
-        let threshold = if self.facts.is_tls() {
+            None
+        } else if self.facts.is_tls() {
             tls_threshold
         } else {
             Some(self.facts.threshold())
-        };
-        threshold.is_some_and(|threshold| now.since(self.renewed()) > threshold)
+        }
+    }
+
+    /// How much of its [`Self::lifetime`] is left.
+    pub fn time_left(&self, tls_threshold: Option<Duration>, now: Tick) -> Option<Duration> {
+        let lifetime = self.lifetime(tls_threshold)?;
+        Some(lifetime.saturating_sub(now.since(self.renewed())))
+    }
+
+    /// Whether its claim has lapsed: it was not renewed for longer than its lifetime.
+    pub fn is_stale(&self, tls_threshold: Option<Duration>, now: Tick) -> bool {
+        let lifetime = self.lifetime(tls_threshold);
+        lifetime.is_some_and(|lifetime| now.since(self.renewed()) > lifetime)
     }
 
     /// Takes the endpoint out of rotation for a while, counted from `now`.

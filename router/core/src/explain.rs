@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::admin::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute, RouteEntry};
+use protocol::admin::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Origin};
 use crate::host::LookupHost;
 use crate::pool::{NoEndpoint, Pool, Round, Standing, Want};
 use crate::table::{Probe, RouteTable};
@@ -35,36 +35,6 @@ pub fn explain(
         tried,
         matched: pool.map(|pool| matched(pool, want, tls_threshold)),
         chosen: pool.map_or_else(nothing, |pool| chosen(pool, want)),
-    }
-}
-
-/// One endpoint as `GET /routes` shows it.
-pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
-    let facts = endpoint.facts();
-    let options = facts.options();
-    let algorithm = options.map_or("", |options| match options.balance {
-        Some(balance) => balance.name(),
-        None => &options.other_balance,
-    });
-    RouteEntry {
-        address: facts.address().to_owned(),
-        availability_zone: facts.availability_zone().to_owned(),
-        protocol: facts.protocol().to_owned(),
-        tls: facts.is_tls(),
-        ttl: facts.threshold().as_secs(),
-        route_service_url: options
-            .map(|o| o.route_service_url.clone())
-            .unwrap_or_default(),
-        tags: facts
-            .tags()
-            .map(|(key, value)| (key.to_owned(), value.as_str().to_owned()))
-            .collect(),
-        isolation_segment: facts.isolation_segment().to_owned(),
-        private_instance_id: facts.instance_id().to_owned(),
-        server_cert_domain_san: facts.san().to_owned(),
-        load_balancing_algorithm: algorithm.to_owned(),
-        hash_header: options.map(|o| o.hash_header.clone()).unwrap_or_default(),
-        hash_balance: options.map(|o| o.hash_balance).unwrap_or_default(),
     }
 }
 
@@ -119,7 +89,7 @@ fn report(
         address: facts.address().to_owned(),
         tls: facts.is_tls(),
         origin: endpoint.origin().name().to_owned(),
-        confirmed: endpoint.origin() != crate::endpoint::Origin::Snapshot,
+        confirmed: endpoint.origin() != Origin::Snapshot,
         app: facts.app().to_owned(),
         instance_index: facts.instance_index().to_owned(),
         availability_zone: facts.availability_zone().to_owned(),
@@ -179,7 +149,7 @@ fn nothing() -> Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{Description, Facts, Origin};
+    use crate::endpoint::{Description, Facts};
     use crate::registration::Registration;
     use crate::registry::{Command, Registry, RegistryConfig};
     use crate::route::RouteKey;

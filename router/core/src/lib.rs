@@ -14,6 +14,7 @@ pub mod histogram;
 pub mod host;
 pub mod http1;
 pub mod instance;
+pub mod listing;
 pub mod pool;
 pub mod rates;
 pub mod registration;
