@@ -1,6 +1,7 @@
 //! The proxies that are compared: each configured as its manual advises for this work, with one
 //! worker, keep-alive to both sides, one route by host, and the same headers added.
 
+mod caddy;
 mod haproxy;
 mod nginx;
 pub mod router;
@@ -27,13 +28,21 @@ pub enum Kind {
     Haproxy,
     /// nginx, of the system's packages.
     Nginx,
+    /// Caddy, where it is installed.
+    Caddy,
     /// No proxy: the load goes to the backend.
     Direct,
 }
 
 impl Kind {
     /// Everyone, in the order of reports.
-    pub const ALL: [Self; 4] = [Self::Router, Self::Haproxy, Self::Nginx, Self::Direct];
+    pub const ALL: [Self; 5] = [
+        Self::Router,
+        Self::Haproxy,
+        Self::Nginx,
+        Self::Caddy,
+        Self::Direct,
+    ];
 
     /// Name for people.
     #[must_use]
@@ -42,6 +51,7 @@ impl Kind {
             Self::Router => "Switchyard",
             Self::Haproxy => "HAProxy",
             Self::Nginx => "nginx",
+            Self::Caddy => "Caddy",
             Self::Direct => "no proxy",
         }
     }
@@ -53,16 +63,19 @@ impl Kind {
             Self::Router => router.is_file(),
             Self::Haproxy => find_program("haproxy").is_some(),
             Self::Nginx => find_program("nginx").is_some(),
+            Self::Caddy => find_program("caddy").is_some(),
             Self::Direct => true,
         }
     }
 
-    /// The first line of what the program says of its version; none when it is not there.
+    /// Its name with the first line of what the program says of its version; none when it is not
+    /// there.
     #[must_use]
     pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             Self::Haproxy => ("haproxy", "-v"),
             Self::Nginx => ("nginx", "-v"),
+            Self::Caddy => ("caddy", "version"),
             Self::Router | Self::Direct => return None,
         };
         let output = Command::new(find_program(program)?)
@@ -75,7 +88,13 @@ impl Kind {
         } else {
             output.stdout
         };
-        Some(String::from_utf8_lossy(&text).lines().next()?.to_owned())
+        let text = String::from_utf8_lossy(&text);
+        // "HAProxy version 2.6.12 2026/10/17 - https://…", "nginx version: nginx/1.22.1", "2.6.2".
+        let number = text
+            .split_whitespace()
+            .find(|word| word.contains(|c: char| c.is_ascii_digit()))?;
+        let number = number.trim_start_matches("nginx/");
+        Some(format!("{} {number}", self.label()))
     }
 }
 
@@ -121,6 +140,7 @@ impl Peer {
             Kind::Router => router::command(site, &wiring)?,
             Kind::Haproxy => haproxy::command(site, &wiring)?,
             Kind::Nginx => nginx::command(site, &wiring)?,
+            Kind::Caddy => caddy::command(site, &wiring)?,
             Kind::Direct => {
                 return Ok(Self {
                     kind,

@@ -33,7 +33,7 @@ pub fn choose(args: &RunArgs) -> Result<Vec<Scenario>> {
         .map(|scenario| match set {
             Set::Smoke => scenario.for_smoke(),
             Set::Short => scenario,
-            Set::Full => scenario.for_full(),
+            Set::Full => scenario.for_full(|kind| kind.found(&args.router)),
         })
         .collect();
     ensure!(

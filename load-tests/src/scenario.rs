@@ -23,6 +23,9 @@ pub struct Scenario {
     pub sets: Vec<Set>,
     /// Who is measured, in the order of the first round.
     pub peers: Vec<Kind>,
+    /// Who is measured too in a full run, where it is installed.
+    #[serde(default)]
+    pub also: Vec<Kind>,
     /// How often each peer is driven.
     #[serde(default = "default_repeats")]
     pub repeats: usize,
@@ -205,9 +208,11 @@ impl Scenario {
         self
     }
 
-    /// The scenario driven for longer.
+    /// The scenario driven for longer, with all peers that `found` knows on this machine.
     #[must_use]
-    pub fn for_full(mut self) -> Self {
+    pub fn for_full(mut self, found: impl Fn(Kind) -> bool) -> Self {
+        self.peers
+            .extend(self.also.iter().copied().filter(|kind| found(*kind)));
         match &mut self.load {
             Load::Closed(closed) => closed.seconds *= 3,
             Load::Open(open) => open.seconds *= 3,

@@ -9,9 +9,9 @@ use crate::peer::Kind;
 /// The style of every chart, once per page or within a picture that stands alone.
 pub(super) const STYLE: &str = "\
 .chart{--ink:#1c2430;--soft:#667085;--line:#e4e7ec;--paper:#ffffff;--goal:#d9480f;\
---router:#2f5bea;--haproxy:#98a2b3;--nginx:#5aa784;--direct:#c9ced8}\
+--router:#2f5bea;--haproxy:#98a2b3;--nginx:#5aa784;--caddy:#c2973d;--direct:#c9ced8}\
 @media(prefers-color-scheme:dark){.chart{--ink:#e6e9ef;--soft:#98a2b3;--line:#2c3442;\
---paper:#12161d;--goal:#ff8f57;--router:#7c9dff;--haproxy:#6b7689;--nginx:#4c9a78;--direct:#475063}}\
+--paper:#12161d;--goal:#ff8f57;--router:#7c9dff;--haproxy:#6b7689;--nginx:#4c9a78;--caddy:#a07a2c;--direct:#475063}}\
 .chart text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:var(--ink)}\
 .chart .title{font-size:15px;font-weight:600}\
 .chart .soft,.chart .tick{fill:var(--soft);font-size:11px}\
@@ -22,7 +22,7 @@ pub(super) const STYLE: &str = "\
 .chart .range{stroke:var(--ink);stroke-opacity:.55}\
 .chart .repeat{fill:var(--paper);stroke:var(--ink);stroke-opacity:.7}\
 .chart .router{fill:var(--router)}.chart .haproxy{fill:var(--haproxy)}\
-.chart .nginx{fill:var(--nginx)}.chart .direct{fill:var(--direct)}";
+.chart .nginx{fill:var(--nginx)}.chart .caddy{fill:var(--caddy)}.chart .direct{fill:var(--direct)}";
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 300.0;
@@ -285,6 +285,7 @@ fn class(kind: Kind) -> &'static str {
         Kind::Router => "router",
         Kind::Haproxy => "haproxy",
         Kind::Nginx => "nginx",
+        Kind::Caddy => "caddy",
         Kind::Direct => "direct",
     }
 }
