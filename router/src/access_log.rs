@@ -7,7 +7,6 @@ mod file;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -18,6 +17,7 @@ use router_core::access_log::{Format, Record};
 
 use self::file::LogFile;
 use self::writer::Writer;
+use crate::config::AccessLogConfig;
 
 /// A chunk is sent when it holds this many bytes ...
 const CHUNK: usize = 32 * 1024;
@@ -27,17 +27,6 @@ const MAX_AGE_NANOS: u64 = 100_000_000;
 const QUEUE: usize = 256;
 /// How long `stop` waits for the last lines to reach their sinks.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
-
-/// Where the log goes, and what it looks like.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Appended to, created when missing, and opened anew when it is moved away.
-    pub file: Option<PathBuf>,
-    /// Also written to the standard output.
-    pub stdout: bool,
-    /// Its form.
-    pub format: Format,
-}
 
 /// The access log of this process. Without a sink it costs one branch a request.
 #[derive(Debug)]
@@ -96,20 +85,20 @@ impl AccessLog {
     ///
     /// # Errors
     /// When the file cannot be opened or no thread can be started.
-    pub fn start(settings: Settings) -> io::Result<Self> {
+    pub fn start(config: &AccessLogConfig) -> io::Result<Self> {
         let state = Arc::new(LogState::default());
-        let format = Arc::new(settings.format);
-        if settings.file.is_none() && !settings.stdout {
+        let format = Arc::new(config.format.clone());
+        if config.file.is_none() && !config.stdout {
             return Ok(Self {
                 format,
                 state,
                 running: None,
             });
         }
-        let file = settings.file.map(LogFile::open).transpose()?;
+        let file = config.file.clone().map(LogFile::open).transpose()?;
         let (queue, chunks) = sync_channel(QUEUE);
         let (done, finished) = sync_channel(1);
-        let writer = Writer::new(file, settings.stdout, Arc::clone(&state));
+        let writer = Writer::new(file, config.stdout, Arc::clone(&state));
         let thread = std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || {
@@ -237,3 +226,6 @@ impl Drop for LogHandle {
         self.flush();
     }
 }
+
+#[cfg(test)]
+mod tests;

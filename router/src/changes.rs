@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use router_core::endpoint::Endpoint;
+use router_core::registry::{Change, Event};
+use router_core::route::RouteKey;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -9,36 +12,31 @@ use tokio::sync::broadcast;
 /// told how many.
 const QUEUE: usize = 1024;
 
-/// One change of the table.
+/// One change of the table, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableChange {
     /// The generation of the table that has it.
     pub generation: u64,
-    /// What happened.
-    pub action: ChangeAction,
+    /// `route_added`, `route_removed`, `added`, `updated` or `removed`; the last three are about
+    /// an endpoint.
+    pub action: &'static str,
     /// The route's key.
-    pub route: Box<str>,
+    pub route: String,
     /// The endpoint's address.
-    pub address: Box<str>,
-    /// Where the endpoint came from.
-    pub origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Who told us of the endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'static str>,
+    /// The app that the endpoint belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Why the endpoint was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<&'static str>,
 }
 
-/// What happened to an endpoint of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeAction {
-    /// It was registered.
-    Added,
-    /// It was registered anew with something different.
-    Updated,
-    /// It was unregistered.
-    Removed,
-    /// Nobody renewed it, or it turned out to be somebody else.
-    Pruned,
-}
-
-/// The listeners of this process. The table's writer sends, and never waits.
+/// The listeners of this process. The table's writer announces, and never waits.
 #[derive(Debug)]
 pub struct Changes(broadcast::Sender<Arc<TableChange>>);
 
@@ -49,19 +47,54 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Whether anybody listens. Ask before building changes.
-    pub fn wanted(&self) -> bool {
-        self.0.receiver_count() > 0
-    }
-
-    /// Shows one change to all who listen.
-    pub fn offer(&self, change: TableChange) {
-        // An error says that nobody listens any more.
-        self.0.send(Arc::new(change)).unwrap_or_default();
+    /// Shows what led to the table of that generation. It costs one look when nobody listens.
+    ///
+    /// Of a batch that is longer than the queue only its end is kept; listeners are told.
+    pub fn announce(&self, generation: u64, change: &Change) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        for event in change.events() {
+            if self.0.send(Arc::new(show(generation, event))).is_err() {
+                // Nobody listens any more.
+                return;
+            }
+        }
     }
 
     /// Follows the table from now on. The caller bounds their number.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<TableChange>> {
         self.0.subscribe()
+    }
+}
+
+fn show(generation: u64, event: &Event) -> TableChange {
+    let route = |action, key: &RouteKey| TableChange {
+        generation,
+        action,
+        route: key.to_string(),
+        address: None,
+        origin: None,
+        app: None,
+        why: None,
+    };
+    let of = |action, key: &RouteKey, endpoint: &Endpoint| {
+        let app = endpoint.facts().app();
+        TableChange {
+            address: Some(endpoint.address().to_owned()),
+            origin: Some(endpoint.origin().name()),
+            app: (!app.is_empty()).then(|| app.to_owned()),
+            ..route(action, key)
+        }
+    };
+    match event {
+        Event::RouteAdded { key } => route("route_added", key),
+        Event::RouteRemoved { key } => route("route_removed", key),
+        Event::EndpointAdded { key, endpoint } => of("added", key, endpoint),
+        Event::EndpointUpdated { key, endpoint } => of("updated", key, endpoint),
+        Event::EndpointRemoved { key, endpoint, why } => TableChange {
+            why: Some(why.name()),
+            ..of("removed", key, endpoint)
+        },
     }
 }

@@ -1,7 +1,10 @@
 //! The edge router: listeners, data path, registrar, admin endpoint.
 
 pub mod access_log;
+pub mod admin;
 pub mod changes;
+pub mod client;
+pub mod clock;
 pub mod config;
 pub mod connections;
 pub mod health;

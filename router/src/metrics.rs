@@ -353,3 +353,74 @@ impl StatusGroup {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(index: usize) -> Option<ComponentId> {
+        let mut components = Components::default();
+        for n in 0..index {
+            components.add(&format!("c{n}"));
+        }
+        components.add("this")
+    }
+
+    #[test]
+    fn workers_are_added_up() {
+        let metrics = Metrics::new(2);
+        let (first, second) = (metrics.worker(0), metrics.worker(1));
+        let ms = Duration::from_millis;
+        first.request(component(3));
+        first.response(200, component(3), ms(10), ms(1));
+        second.request(component(3));
+        second.response(503, component(3), ms(30), ms(1));
+        second.request(None);
+        second.response(301, None, ms(20), ms(1));
+        second.own_response(404);
+        second.bytes_out(700);
+        first.bytes_out(77);
+        let totals = metrics.totals();
+        assert_eq!((totals.requests(), totals.event(Event::BytesOut)), (3, 777));
+        let responses = StatusGroup::ALL.map(|group| totals.responses(group));
+        assert_eq!(responses, [1, 1, 1, 1, 0]);
+        assert_eq!(
+            totals.components.keys().copied().collect::<Vec<_>>(),
+            [3, Components::MAX]
+        );
+        let row = &totals.components[&3];
+        assert_eq!(
+            (row.requests, row.latency.count(), row.latency.sum()),
+            (2, 2, 40_000)
+        );
+        assert_eq!(totals.latency().count(), 3);
+        assert_eq!(totals.gorouter_time.count(), 3);
+    }
+
+    #[test]
+    fn connections_are_those_that_have_not_ended() {
+        let metrics = Metrics::new(1);
+        let worker = metrics.worker(0);
+        worker.connection_opened();
+        worker.connection_opened();
+        worker.connection_closed();
+        assert_eq!(
+            (worker.connections(), metrics.totals().connections),
+            (1, vec![1])
+        );
+    }
+
+    #[test]
+    fn groups_of_statuses() {
+        for (status, name) in [
+            (101, "xxx"),
+            (200, "2xx"),
+            (304, "3xx"),
+            (499, "4xx"),
+            (599, "5xx"),
+            (999, "xxx"),
+        ] {
+            assert_eq!(StatusGroup::of(status).name(), name);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use router_core::table::RouteTable;
 
 use crate::access_log::LogState;
 use crate::changes::Changes;
+use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ pub type Routes = Arc<ArcSwap<RouteTable>>;
 /// What the parts of one router have in common. Cloning it clones handles.
 #[derive(Clone, Debug)]
 pub struct Shared {
+    /// The clock that all ticks come from.
+    pub clock: Clock,
     /// The table in use.
     pub routes: Routes,
     /// Counters of workers and of the table's writer.

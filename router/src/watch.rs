@@ -230,3 +230,6 @@ fn without_port(host: &[u8]) -> &[u8] {
     };
     &host[..end]
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,6 +209,13 @@ impl Format {
     }
 }
 
+/// A moment in UTC as the log writes it: `2006-01-02T15:04:05.000000000Z`.
+pub fn timestamp(unix_nanos: u64) -> String {
+    let mut text = Vec::new();
+    number::timestamp(unix_nanos, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// The log's name of an extra header: `X-Some-Thing` is written as `x_some_thing`.
 ///
 /// Anything that is not a letter, digit, `_` or `.` becomes `_` as well, so that a configured name

@@ -1,0 +1,195 @@
+//! The administrative endpoints: what this router knows, and why it does what it does.
+//!
+//! Nothing here is on the path of a request. What an answer costs is bounded: connections,
+//! streams, downloads, the size of heads and bodies, and the time a caller may take.
+
+mod apps;
+mod auth;
+mod connections;
+mod events;
+mod explain;
+mod health;
+mod log_level;
+mod process;
+mod prometheus;
+mod routes;
+mod server;
+mod varz;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use component::telemetry::LogLevel;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::apps::Apps;
+use self::auth::Auth;
+pub(crate) use self::auth::basic;
+use self::varz::TrafficRates;
+use crate::clock::Moment;
+use crate::config::Credentials;
+use crate::shared::Shared;
+
+/// Listeners of streams at a time. The next is told 503.
+const STREAMS: usize = 16;
+/// Answers at a time that walk the whole table. The next is told 503.
+const WALKS: usize = 4;
+/// How often the rates are taken.
+const RATES: Duration = Duration::from_secs(5);
+
+/// What the endpoints need to know beyond the shared handles.
+#[derive(Debug)]
+pub struct Settings {
+    /// Wanted for all but the health checks. Without them, only callers on loopback are answered.
+    pub credentials: Option<Credentials>,
+    /// Which router of its kind this is.
+    pub index: u32,
+    /// The id that this router announces itself with.
+    pub uuid: String,
+    /// Where collectors find this router, `address:port`.
+    pub host: String,
+    /// How long a failed endpoint is passed over.
+    pub ejection: Duration,
+    /// The limit of exchanges at one endpoint; 0 is none.
+    pub max_conns: u32,
+    /// This router's availability zone, when endpoints in it are preferred.
+    pub zone: Option<String>,
+    /// How long TLS endpoints live without renewal; none when they do not lapse by age.
+    pub tls_threshold: Option<Duration>,
+}
+
+/// What a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Everything,
+    /// The health checks.
+    Health,
+    /// The health checks, `/varz` and `/routes`, where old collectors look for them.
+    Status,
+    /// The log's level alone, without credentials and only for callers on loopback.
+    LogLevel,
+}
+
+/// The state behind the endpoints.
+#[derive(Debug)]
+pub struct Admin {
+    shared: Shared,
+    started: Moment,
+    settings: Settings,
+    auth: Auth,
+    log_level: LogLevel,
+    streams: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
+    rates: Mutex<TrafficRates>,
+    apps: Apps,
+}
+
+impl Admin {
+    /// Endpoints over these handles.
+    pub fn new(shared: Shared, settings: Settings, log_level: LogLevel) -> Arc<Self> {
+        Arc::new(Self {
+            auth: Auth::new(settings.credentials.as_ref()),
+            started: shared.clock.read(),
+            shared,
+            settings,
+            log_level,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            walks: Arc::new(Semaphore::new(WALKS)),
+            rates: Mutex::default(),
+            apps: Apps::default(),
+        })
+    }
+
+    /// Answers on all listeners, and keeps the rates, until `shutdown` is ready.
+    pub async fn serve(
+        self: Arc<Self>,
+        listeners: Vec<(TcpListener, Role)>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut tasks = JoinSet::new();
+        for (listener, role) in listeners {
+            tasks.spawn(server::accept(listener, router(&self, role)));
+        }
+        tasks.spawn(Arc::clone(&self).keep_rates());
+        shutdown.await;
+        tasks.shutdown().await;
+    }
+
+    fn uptime(&self) -> Duration {
+        self.shared.clock.read().since(self.started)
+    }
+
+    fn started_unix_nanos(&self) -> u64 {
+        self.shared.clock.unix_nanos(self.started)
+    }
+
+    /// Milliseconds since the table changed or was confirmed.
+    fn since_registry_update(&self) -> u64 {
+        let updated = self.shared.metrics.registry.updated_at.get();
+        self.shared.clock.now().as_millis().saturating_sub(updated)
+    }
+
+    /// Seconds since the snapshot was written; none when there is none.
+    fn snapshot_age(&self) -> Option<u64> {
+        let written = self.shared.metrics.registry.snapshot_written_unix.get();
+        let now = self.shared.clock.unix_nanos(self.shared.clock.read()) / 1_000_000_000;
+        (written > 0).then(|| now.saturating_sub(written))
+    }
+
+    async fn keep_rates(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(RATES);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = ticks.tick().await;
+        loop {
+            let now = ticks.tick().await;
+            let totals = self.shared.metrics.totals();
+            let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            rates.observe(&totals, now - last);
+            last = now;
+        }
+    }
+}
+
+/// The endpoints of one listener.
+fn router(admin: &Arc<Admin>, role: Role) -> Router {
+    let open = health::router();
+    let routes = match role {
+        Role::Everything => open.merge(guarded(admin, status().merge(insight()))),
+        Role::Status => open.merge(guarded(admin, status())),
+        Role::Health => open,
+        Role::LogLevel => log_level::router().layer(axum::middleware::from_fn(auth::loopback)),
+    };
+    routes.with_state(Arc::clone(admin))
+}
+
+fn guarded(admin: &Arc<Admin>, routes: Router<Arc<Admin>>) -> Router<Arc<Admin>> {
+    routes.route_layer(from_fn_with_state(Arc::clone(admin), auth::guard))
+}
+
+/// What gorouter's status listener shows.
+fn status() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/varz", get(varz::show))
+        .route("/routes", get(routes::list))
+}
+
+/// What only this router shows.
+fn insight() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/metrics", get(prometheus::show))
+        .route("/routes/explain", get(explain::show))
+        .route("/routes/changes", get(events::changes))
+        .route("/routes/watch", get(events::watch))
+        .route("/connections", get(connections::list))
+        .merge(log_level::router())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! `router routes`
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use protocol::admin::RouteEntry;
+
+use super::http::{Client, ClientError, encoded};
+use super::table::Table;
+
+pub(super) async fn show(
+    client: &Client,
+    host: Option<&str>,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<ExitCode, ClientError> {
+    let path = match host {
+        Some(host) => format!("/routes?host={}", encoded(host)),
+        None => "/routes".to_owned(),
+    };
+    if json {
+        client.copy(&path, out).await?;
+        writeln!(out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let routes: BTreeMap<String, Vec<RouteEntry>> = client.json(&path).await?;
+    table(&routes).write(out)?;
+    let endpoints: usize = routes.values().map(Vec::len).sum();
+    writeln!(out, "{} routes, {endpoints} endpoints", routes.len())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(routes: &BTreeMap<String, Vec<RouteEntry>>) -> Table {
+    let mut table = Table::new(&["ROUTE", "ENDPOINT", "PROTOCOL", "TTL>", "APP", "ZONE"]);
+    for (route, endpoints) in routes {
+        if endpoints.is_empty() {
+            table.row([
+                route.clone(),
+                "none".into(),
+                "".into(),
+                "".into(),
+                "".into(),
+                "".into(),
+            ]);
+        }
+        for endpoint in endpoints {
+            let tls = if endpoint.tls { "+tls" } else { "" };
+            table.row([
+                route.clone(),
+                endpoint.address.clone(),
+                format!("{}{tls}", endpoint.protocol),
+                format!("{}s", endpoint.ttl),
+                app(endpoint),
+                endpoint.availability_zone.clone(),
+            ]);
+        }
+    }
+    table
+}
+
+/// The app's name, else its id, else the component.
+fn app(endpoint: &RouteEntry) -> String {
+    let tags = &endpoint.tags;
+    let mut known = ["app_name", "app_id", "component"]
+        .iter()
+        .filter_map(|tag| tags.get(*tag));
+    known.next().cloned().unwrap_or_default()
+}
