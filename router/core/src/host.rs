@@ -10,8 +10,8 @@ pub const MAX_HOST: usize = 255;
 /// `[::1]:80` is cut at the port and keeps its brackets; anything else is cut at the first colon.
 pub fn bare(host: &str) -> &str {
     let end = match host.strip_prefix('[') {
-        Some(rest) => rest.find(']').map(|close| close + 2),
-        None => host.find(':'),
+        Some(rest) => memchr(b']', rest.as_bytes()).map(|close| close + 2),
+        None => memchr(b':', host.as_bytes()),
     };
     let name = end.map_or(host, |end| &host[..end]);
     name.strip_suffix('.').unwrap_or(name)

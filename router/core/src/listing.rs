@@ -5,7 +5,7 @@ use protocol::admin::RouteEntry;
 use crate::endpoint::Endpoint;
 
 /// One endpoint as `GET /routes` shows it.
-pub fn entry(endpoint: &Endpoint) -> RouteEntry {
+pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
     let facts = endpoint.facts();
     let options = facts.options();
     let algorithm = options.map_or("", |options| match options.balance {
@@ -45,7 +45,7 @@ mod tests {
     fn listed(given: &Description<'_>) -> String {
         let facts = Facts::new(given).unwrap();
         let endpoint = Endpoint::new(EndpointId(1), facts, Origin::Bus, Tick::default());
-        serde_json::to_string(&entry(&endpoint)).unwrap()
+        serde_json::to_string(&route_entry(&endpoint)).unwrap()
     }
 
     #[test]

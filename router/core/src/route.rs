@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use crate::host::{self, MAX_HOST};
 
 /// Longest path that a route can have, in bytes.
@@ -52,8 +54,9 @@ impl RouteKey {
     /// # Errors
     /// When no request could ever match.
     pub fn parse(uri: &str) -> Result<Self, BadUri> {
-        let uri = uri.split_once('?').map_or(uri, |(uri, _query)| uri);
-        let (host, path) = uri.find('/').map_or((uri, ""), |slash| uri.split_at(slash));
+        let uri = memchr(b'?', uri.as_bytes()).map_or(uri, |query| &uri[..query]);
+        let slash = memchr(b'/', uri.as_bytes()).unwrap_or(uri.len());
+        let (host, path) = uri.split_at(slash);
         let host = host::bare(host);
         let path = path.strip_suffix('/').unwrap_or(path);
         if host.is_empty() {
