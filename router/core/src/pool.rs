@@ -143,13 +143,17 @@ impl Pool {
     /// # Errors
     /// When there is none; the reason tells what to answer.
     pub fn pick(&self, want: &Want<'_>) -> Result<Picked<'_>, NoEndpoint> {
-        let shared = self.endpoints().len() > 1;
-        let turn = if shared {
-            self.next.fetch_add(1, Relaxed)
-        } else {
-            0
-        };
         let max = self.max_conns(want);
+        if let Members::One(only) = &self.members
+            && want.tried.is_empty()
+            && want.instance.is_none()
+        {
+            // Most routes: no choice, and whatever it did lately is forgiven.
+            let in_flight = only.stats().begin(max).ok_or(NoEndpoint::Overloaded)?;
+            only.mark_healthy();
+            return Ok((only, in_flight));
+        }
+        let turn = self.next.fetch_add(1, Relaxed);
         let choice = self.choose(want, turn, |stats| stats.begin(max))?;
         if choice.skipped > 0 {
             self.next.fetch_add(choice.skipped, Relaxed);
