@@ -1,10 +1,11 @@
 //! The single writer's side of the route table.
 
 mod change;
+mod config;
+mod invariants;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::balance::Balance;
 use crate::endpoint::{ComponentId, Endpoint, EndpointId, Facts, Origin};
@@ -14,35 +15,7 @@ use crate::route::RouteKey;
 use crate::table::{RouteTable, hash};
 use crate::tick::Tick;
 pub use change::{Change, Event, Removal};
-
-/// How a registry behaves.
-#[derive(Debug, Clone)]
-pub struct RegistryConfig {
-    /// How endpoints are chosen where a route does not say.
-    pub balance: Balance,
-    /// Whether nothing lapses while the bus is away.
-    pub suspend_pruning: bool,
-    /// How long a route without endpoints is kept, to be answered with 503 and not 404; zero to
-    /// forget it at once.
-    pub empty_pool_timeout: Duration,
-    /// How long a TLS endpoint holds without renewal; `None` for ever, since its identity is proved
-    /// with every connection.
-    pub tls_threshold: Option<Duration>,
-    /// Spreads the first turns, so that routers started together do not march in step.
-    pub seed: u64,
-}
-
-impl Default for RegistryConfig {
-    fn default() -> Self {
-        Self {
-            balance: Balance::RoundRobin,
-            suspend_pruning: true,
-            empty_pool_timeout: Duration::ZERO,
-            tls_threshold: None,
-            seed: 0,
-        }
-    }
-}
+pub use config::RegistryConfig;
 
 /// Something to do to the table.
 #[derive(Debug, Clone)]
@@ -393,57 +366,6 @@ impl Registry {
         let name = tag.as_str();
         let known = self.table.components().find(name);
         known.or_else(|| self.table.components_mut().add(name))
-    }
-
-    /// What must hold after every change. Checked in debug builds only; costs a scan.
-    ///
-    /// # Panics
-    /// When it does not hold.
-    pub fn check_invariants(&self) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        let mut endpoints = 0;
-        for pool in self.table.iter() {
-            let key = pool.key();
-            let found = self
-                .table
-                .get(key)
-                .is_some_and(|found| Arc::ptr_eq(found, pool));
-            assert!(found, "{key} is not found by its key");
-            for (index, endpoint) in pool.endpoints().iter().enumerate() {
-                let at = pool.find(endpoint.address()).map(|(at, _)| at);
-                assert_eq!(
-                    at,
-                    Some(index),
-                    "{} of {key} is there twice",
-                    endpoint.address()
-                );
-                assert!(endpoint.id().0 < self.next_id, "an id from nowhere");
-            }
-            let is_empty = pool.endpoints().is_empty();
-            assert_eq!(
-                is_empty,
-                self.empty_since.contains_key(key),
-                "{key} is empty"
-            );
-            endpoints += pool.endpoints().len();
-        }
-        assert_eq!(
-            self.table.endpoints(),
-            endpoints,
-            "endpoints are miscounted"
-        );
-        assert_eq!(
-            self.table.len(),
-            self.table.iter().count(),
-            "routes are miscounted"
-        );
-        let empty = self
-            .empty_since
-            .keys()
-            .all(|key| self.table.get(key).is_some());
-        assert!(empty, "an empty route is remembered that is gone");
     }
 }
 
