@@ -147,6 +147,27 @@ impl Config {
         Err(ConfigError::Faults(lines(&report.faults)))
     }
 
+    /// Checks the files that the configuration names and that must be there at the start.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read, or the routes file holds something that cannot be used.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        if let Some(file) = &self.routes_file
+            && let Err(faults) = parse_routes(&read(file)?)
+        {
+            let lines = faults
+                .iter()
+                .map(|fault| in_file(&file.display(), fault))
+                .collect();
+            return Err(ConfigError::Faults(lines));
+        }
+        if let Some(file) = &self.headers.error_page {
+            read(file)?;
+        }
+        Ok(())
+    }
+
     /// The configuration as YAML that reads back as the same configuration, with secrets masked.
     #[must_use]
     pub fn to_yaml(&self) -> String {
@@ -168,16 +189,12 @@ impl Config {
         frontend::worker_keys(&mut self.workers, keys);
         self.client.keys(keys);
         self.route_keys(keys);
-        self.registry.keys(keys);
-        self.backend.keys(keys);
+        self.registry.keys(&mut self.process.start_delay, keys);
+        self.backend.keys(self.registry.stale_threshold, keys);
         self.headers.keys(keys);
         self.admin.keys(&self.listeners, keys);
         logging::keys(&mut self.logging, &mut self.access_log, keys);
         self.process.keys(self.backend.endpoint_timeout, keys);
-        // gorouter, too: an endpoint must outlive the time that its registrar was told.
-        self.registry.stale_threshold = self.registry.stale_threshold.max(self.process.start_delay);
-        self.backend
-            .ejection_key(self.registry.stale_threshold, keys);
     }
 
     /// Where routes come from.
@@ -209,13 +226,14 @@ impl Config {
     }
 }
 
-const ROUTES_DOC: &str = "Routes that need no bus. Each has uris (host and path; *. in front of the \
-    host is a wildcard) and backends (host:port, perhaps with a weight), and may have timeouts and \
-    limits of its own:\n\
-    - uris: [app.example.com, \"*.example.com/api\"]\n\
-    backends: [{address: \"127.0.0.1:9000\", weight: 2}, {address: \"backend.internal:80\"}]\n\
-    timeouts: {connect: 2s, first_byte: 60s, idle: 90s}\n\
-    limits: {max_body: 100MiB, max_conns: 200}";
+const ROUTES_DOC: &str = concat!(
+    "Routes that need no bus. Each has uris (host and path; *. in front of the host is a wildcard) ",
+    "and backends (host:port, perhaps with a weight), and may have timeouts and limits of its own:\n",
+    "  - uris: [app.example.com, \"*.example.com/api\"]\n",
+    "    backends: [{address: \"127.0.0.1:9000\", weight: 2}, {address: \"backend.internal:80\"}]\n",
+    "    timeouts: {connect: 2s, first_byte: 60s, idle: 90s}\n",
+    "    limits: {max_body: 100MiB, max_conns: 200}",
+);
 
 const NATS_DOC: &str = "The message bus. off: none. When nothing is said here, there is no bus if \
     routes or routes_file are given, and otherwise the one on this machine, as with gorouter.";
@@ -231,30 +249,17 @@ const EXAMPLE_TAIL: &str = "
 # --- Keys of gorouter that are not read -----------------------------------------------------------
 ";
 
+fn read(file: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })
+}
+
 fn in_file(file: &dyn fmt::Display, fault: &Fault) -> String {
     let colon = if fault.place.line > 0 { ":" } else { ": " };
     format!("{file}{colon}{fault}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str) -> Loaded {
-        Config::parse(&"router.yml", text).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    #[test]
-    fn the_empty_file_is_the_default() {
-        assert_eq!(load("").config, Config::default());
-    }
-
-    #[test]
-    fn what_is_printed_reads_back() {
-        let printed = Config::default().to_yaml();
-        assert_eq!(load(&printed).config, Config::default(), "{printed}");
-        assert_eq!(load(&printed).warnings, Vec::<String>::new());
-        let example = Config::example();
-        assert_eq!(load(&example).config, Config::default(), "{example}");
-    }
-}
+mod tests;

@@ -187,15 +187,31 @@ impl Keys<'_> {
         })
     }
 
-    /// A key that holds a mapping.
+    /// A key that holds a mapping. A file without it is read as if the mapping were empty, so that
+    /// defaults that depend on other keys come about all the same.
     pub fn section(
         &mut self,
         name: &'static str,
         doc: &'static str,
         mut walk: impl FnMut(&mut Keys<'_>),
     ) -> bool {
-        self.with(name, |node, report| read(node, report, &mut walk))
-            .unwrap_or_else(|| self.put(name, doc, Output::Map(write(walk)), false))
+        let read_it = self.with(name, |node, report| read(node, report, &mut walk));
+        if read_it == Some(false)
+            && let Direction::Read { place, report, .. } = &mut self.direction
+        {
+            report.path.push(name.to_owned());
+            read(
+                &Node {
+                    place: *place,
+                    content: Content::Null,
+                },
+                report,
+                walk,
+            );
+            report.path.pop();
+            return false;
+        }
+        read_it.unwrap_or_else(|| self.put(name, doc, Output::Map(write(walk)), false))
     }
 
     /// A key that holds a list of mappings. A list in the file replaces what `items` held.

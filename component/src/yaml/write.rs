@@ -186,10 +186,15 @@ fn quote(text: &str) -> String {
     quoted + "\""
 }
 
-/// Words of `text` in lines of at most `width` characters; its own line breaks stay.
+/// Words of `text` in lines of at most `width` characters. Its own line breaks stay, and so does
+/// the indentation of lines that have one: these are samples and not folded.
 fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
+        if paragraph.starts_with(' ') {
+            lines.push(paragraph.to_owned());
+            continue;
+        }
         let mut line = String::new();
         for word in paragraph.split_whitespace() {
             if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {

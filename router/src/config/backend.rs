@@ -81,9 +81,11 @@ impl Default for BackendConfig {
 }
 
 impl BackendConfig {
-    pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
+    /// The keys; an endpoint's `threshold` is what gorouter derives its ejection from.
+    pub(super) fn keys(&mut self, threshold: Duration, keys: &mut Keys<'_>) {
         keys.title("Backends");
         self.balance_keys(keys);
+        self.ejection_key(threshold, keys);
         self.time_keys(keys);
         self.connection_keys(keys);
         self.size_keys(keys);
@@ -237,8 +239,7 @@ impl BackendConfig {
         };
     }
 
-    /// `backend_ejection`, which gorouter derives from the registry's `threshold`.
-    pub(super) fn ejection_key(&mut self, threshold: Duration, keys: &mut Keys<'_>) {
+    fn ejection_key(&mut self, threshold: Duration, keys: &mut Keys<'_>) {
         let own = keys.key(
             "backend_ejection",
             "How long a failed endpoint is passed over. By default a quarter of \

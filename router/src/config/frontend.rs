@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use component::address::ListenAddress;
+use component::address::{ListenAddress, collide};
 use component::size::ByteSize;
 use component::yaml::{Item, Keys, Node, Output, Report, Value};
 use router_core::cidr::CidrSet;
@@ -221,6 +221,8 @@ pub(super) fn listener_keys(listeners: &mut Vec<Listener>, keys: &mut Keys<'_>) 
     }
     if own && listeners.is_empty() {
         keys.fault("listeners", "no listener is left");
+    } else if let Some(taken) = taken_twice(listeners) {
+        keys.fault("listeners", format!("{taken} is taken by another of them"));
     } else if own && ported {
         keys.warn("port", "has no effect beside listeners");
     } else if !own {
@@ -234,6 +236,25 @@ pub(super) fn listener_keys(listeners: &mut Vec<Listener>, keys: &mut Keys<'_>) 
             ..Listener::on_port(port)
         }];
     }
+}
+
+/// The first address that an earlier listener has already.
+fn taken_twice(listeners: &[Listener]) -> Option<&ListenAddress> {
+    let overlap = |a: &ListenAddress, b: &ListenAddress| match (a.tcp(), b.tcp()) {
+        (Some(a), Some(b)) => collide(a, b),
+        _ => a == b,
+    };
+    let mut rest = listeners
+        .iter()
+        .map(|listener| &listener.address)
+        .enumerate();
+    let found = rest.find(|(index, address)| {
+        listeners
+            .iter()
+            .take(*index)
+            .any(|earlier| overlap(&earlier.address, address))
+    });
+    found.map(|(_, address)| address)
 }
 
 /// `workers` and the key of gorouter that stands for it.

@@ -51,12 +51,6 @@ impl ProcessConfig {
             &mut self.pid_file,
         );
         keys.key(
-            "start_response_delay_interval",
-            "How long after its start it says that it is healthy, if no snapshot of the routes was \
-             loaded; also how often it asks registrars to renew.",
-            &mut self.start_delay,
-        );
-        keys.key(
             "drain_wait",
             "On SIGUSR1: how long it goes on taking connections while /health says 503.",
             &mut self.drain_wait,

@@ -232,8 +232,14 @@ impl BusConfig {
 }
 
 impl RegistryConfig {
-    pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
+    pub(super) fn keys(&mut self, start_delay: &mut Duration, keys: &mut Keys<'_>) {
         keys.title("Registrations");
+        keys.key(
+            "start_response_delay_interval",
+            "How often registrars are asked to renew; also how long after its start the router says \
+             that it is healthy, if it had no snapshot of the routes.",
+            start_delay,
+        );
         keys.key(
             "droplet_stale_threshold",
             "How long an endpoint lasts without being renewed, unless its registration says \
@@ -253,6 +259,8 @@ impl RegistryConfig {
                 keys.fault(name, "must be more than 0s");
             }
         }
+        // gorouter, too: an endpoint must outlive the time that its registrar was told.
+        self.stale_threshold = self.stale_threshold.max(*start_delay);
         keys.key(
             "suspend_pruning_if_nats_unavailable",
             "Keep routes while the bus is away. gorouter does not by default, its deployments do.",

@@ -1,0 +1,526 @@
+//! The configuration as an operator meets it: whole files in, values and complaints out.
+
+use std::time::Duration;
+
+use component::secret::Secret;
+use component::telemetry::Timestamp;
+use router_core::access_log::ExtraField;
+use router_core::balance::Balance;
+
+use super::*;
+
+fn load(text: &str) -> Loaded {
+    Config::parse(&"router.yml", text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn config(text: &str) -> Config {
+    load(text).config
+}
+
+/// The complaints about a file that must not be accepted.
+#[track_caller]
+fn refuse(text: &str, expected: &str) {
+    match Config::parse(&"router.yml", text) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(error) => assert_eq!(error.to_string(), expected, "{text}"),
+    }
+}
+
+/// The remarks about a file that is accepted.
+#[track_caller]
+fn warn(text: &str, expected: &[&str]) {
+    assert_eq!(load(text).warnings, expected, "{text}");
+}
+
+#[test]
+fn the_empty_file_is_the_default() {
+    assert_eq!(config(""), Config::default());
+}
+
+#[test]
+fn the_example_file_is_the_default() {
+    let file = include_str!("../../router.example.yml");
+    let example = Config::example();
+    assert!(
+        file == example,
+        "router.example.yml is out of date: cargo run -p router -- --print-example > router/router.example.yml"
+    );
+    let loaded = load(file);
+    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_key_is_documented() {
+    fn check(lines: &[yaml::Line]) {
+        for line in lines {
+            assert!(!line.doc.is_empty(), "{}", line.name);
+            if let yaml::Output::Map(lines) = &line.value {
+                check(lines);
+            }
+        }
+    }
+    check(&yaml::write(|keys| Config::default().keys(keys)));
+}
+
+/// A file that a deployment of Cloud Foundry might have.
+const GOROUTER: &str = include_str!("testdata/gorouter.yml");
+
+#[test]
+fn a_gorouter_yml_is_accepted_as_it_is() {
+    let config = config(GOROUTER);
+    assert_eq!(
+        config.listeners,
+        [Listener {
+            proxy_protocol: ProxyProtocol::Optional,
+            ..Listener::on_port(80)
+        }]
+    );
+    assert_eq!(config.headers.trace_key, Some(Secret::new("22")));
+    assert_eq!(config.headers.client_cert, ForwardedClientCert::SanitizeSet);
+    assert_eq!(config.headers.hop_by_hop_filter.len(), 8);
+    assert_eq!(config.headers.add_to_response[0].value, "max-age=31536000");
+    assert_eq!(config.headers.remove_from_response[0].name, "X-Powered-By");
+    assert_eq!(config.headers.error_page, None);
+    assert_eq!(config.client.head_timeout, Duration::from_secs(10));
+    assert_eq!(config.client.max_header_bytes.0, 1 << 20);
+    assert_eq!(config.client.max_headers, 256);
+    assert_eq!(
+        config.backend.endpoint_timeout,
+        Some(Duration::from_secs(900))
+    );
+    assert_eq!(config.backend.max_conns, 500);
+    assert_eq!(config.backend.max_idle, 100);
+    assert_eq!(config.backend.balance, Balance::RoundRobin);
+    assert!(config.backend.prefer_zone && config.backend.keep_alive);
+    // Raised to the start delay, and the ejection derived from it.
+    assert_eq!(config.registry.stale_threshold, Duration::from_secs(20));
+    assert_eq!(config.backend.ejection, Duration::from_secs(5));
+    assert_eq!(config.admin.status, "0.0.0.0:8082".parse().ok());
+    assert_eq!(Some(config.admin.address), "127.0.0.1:8083".parse().ok());
+    assert_eq!(
+        config.admin.credentials.unwrap().password,
+        Secret::new("0123456")
+    );
+    assert_eq!(config.logging.timestamp, Timestamp::Rfc3339);
+    let extra = [ExtraField::BackendTime, ExtraField::DnsTime];
+    assert_eq!(config.access_log.format.extra_fields, extra);
+    assert_eq!(config.process.drain_wait, Duration::from_secs(20));
+    assert_eq!(config.process.drain_timeout, Duration::from_secs(900));
+    assert_eq!(
+        (config.process.index, config.process.zone.as_str()),
+        (3, "z1")
+    );
+}
+
+#[test]
+fn its_bus_and_the_remarks_about_it() {
+    let Loaded { config, warnings } = load(GOROUTER);
+    let bus = config.bus.unwrap();
+    assert_eq!(bus.servers[0].host, "q-s0.nats.default.cf.bosh");
+    assert_eq!(
+        bus.servers[1],
+        BusServer {
+            host: "10.0.0.7".into(),
+            port: 4224
+        }
+    );
+    assert_eq!(bus.password, Secret::new("1e5"));
+    assert!(bus.tls.unwrap().private_key.reveal().contains("MIIE"));
+    assert_eq!(
+        warnings,
+        [
+            "router.yml:10: not supported, ignored: status.tls (line 10: there are no health checks \
+             over TLS); logging.loggregator_enabled (line 39: nothing is sent to a metron agent); \
+             sticky_session_cookie_names (line 59: there are no sticky sessions); routing_api.uri \
+             (line 68: routes come from the bus and from files); enable_http2 (line 97: there is no \
+             HTTP/2); tracing.enable_zipkin (line 132: trace headers pass as they are); ca_certs \
+             (line 134: there is no TLS to backends)",
+            "router.yml:77: unknown, ignored: clientauthcertificate (line 77), capool (line 78)",
+        ]
+    );
+}
+
+/// Every key of gorouter's configuration.
+const GOROUTER_KEYS: &str = "
+    port disable_http enable_ssl ssl_port tls_pem cipher_suites min_tls_version max_tls_version
+    client_cert_validation client_ca_certs only_trust_client_ca_certs ca_certs
+    enable_verify_client_certificate_metadata verify_client_certificate_metadata
+    skip_ssl_validation tls_handshake_timeout enable_http2 enable_http1_concurrent_read_write
+    enable_proxy force_forwarded_proto_https sanitize_forwarded_proto forwarded_client_cert
+    hop_by_hop_headers_to_filter max_request_header_bytes max_response_header_bytes
+    max_header_bytes max_request_headers max_response_headers keep_alive_100_continue_requests
+    endpoint_timeout http_1_endpoint_timeout http_2_endpoint_timeout endpoint_dial_timeout
+    websocket_dial_timeout endpoint_keep_alive_probe_interval frontend_idle_timeout
+    read_header_timeout disable_keep_alives max_idle_conns max_idle_conns_per_host
+    backends.max_conns backends.max_attempts backends.cert_chain backends.private_key
+    balancing_algorithm balancing_algorithm_az_preference zone index nats.hosts nats.user nats.pass
+    nats.tls_enabled nats.ca_certs nats.cert_chain nats.private_key nats_client_ping_interval
+    suspend_pruning_if_nats_unavailable prune_stale_droplets_interval droplet_stale_threshold
+    start_response_delay_interval publish_start_message_interval publish_active_apps_interval
+    load_balancer_healthy_threshold route_latency_metric_muzzle_duration routing_table_sharding_mode
+    isolation_segments empty_pool_response_code_503 empty_pool_timeout drain_wait drain_timeout
+    secure_cookies sticky_session_cookie_names sticky_sessions_for_auth_negotiate
+    healthcheck_user_agent status.host status.port status.user status.pass
+    status.enable_nontls_health_checks status.enable_deprecated_varz_healthz_endpoints
+    status.tls status.routes.port logging.level logging.format.timestamp logging.syslog
+    logging.syslog_addr logging.syslog_network logging.syslog_truncate logging.loggregator_enabled
+    logging.metron_address logging.disable_log_forwarded_for logging.disable_log_source_ip
+    logging.redact_query_params logging.extra_access_log_fields access_log.file
+    access_log.enable_streaming extra_headers_to_log tracing.enable_zipkin tracing.enable_w3c
+    tracing.w3c_tenant_id trace_key debug_addr pid_file go_max_procs prometheus.enabled
+    prometheus.port prometheus.cert_path prometheus.key_path prometheus.ca_path prometheus.meters
+    per_request_metrics_reporting enable_envelope_v1_metrics send_http_start_stop_server_event
+    send_http_start_stop_client_event per_app_prometheus_http_metrics_reporting
+    route_services_secret route_services_secret_decrypt_only route_services_timeout
+    route_services_recommend_https route_services_hairpinning route_services_hairpinning_allowlist
+    route_services_internal_server_port route_services.max_attempts
+    route_services.strict_signature_validation route_services.cert_chain route_services.private_key
+    http_rewrite.responses.add_headers_if_not_present http_rewrite.responses.remove_headers
+    html_error_template_file oauth.token_endpoint oauth.port oauth.skip_ssl_validation
+    oauth.client_name oauth.client_secret oauth.ca_certs routing_api.uri routing_api.port
+    routing_api.auth_disabled routing_api.ca_certs routing_api.cert_chain routing_api.private_key
+    token_fetcher_max_retries token_fetcher_retry_interval token_fetcher_expiration_buffer_time
+    healthcheck_poll_interval healthcheck_timeout domains go.httplaxcontentlength";
+
+#[test]
+fn every_key_of_gorouter_is_known() {
+    for key in GOROUTER_KEYS.split_whitespace() {
+        let depth = key.matches('.').count();
+        let text = format!("{}: ~{}", key.replace('.', ": {"), "}".repeat(depth));
+        let warnings = load(&text).warnings;
+        assert!(warnings.is_empty(), "{key}: {warnings:?}");
+    }
+}
+
+/// The example of the project's front page.
+const OWN: &str = r#"
+listeners: [{address: "[::]:8080", proxy_protocol: off}]
+trusted_proxies: [127.0.0.0/8, ::1, 10.0.0.0/8]
+routes:
+  - uris: [app.example.com, "*.example.com/api"]
+    backends: [{address: "127.0.0.1:9000", weight: 2}, {address: "backend.internal:80"}]
+    timeouts: {connect: 2s, first_byte: 60s, idle: 90s}
+    limits: {max_body: 100MiB, max_conns: 200}
+routes_file: routes.yml
+snapshot_file: state/routes.snapshot
+workers: 2
+"#;
+
+#[test]
+fn keys_of_our_own() {
+    let Loaded { config, warnings } = load(OWN);
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(config.listeners, [Listener::on_port(8080)]);
+    assert_eq!(config.workers.count(), 2);
+    assert!(config.client.trusted_proxies.contains([10, 1, 1, 1].into()));
+    assert!(
+        !config
+            .client
+            .trusted_proxies
+            .contains([192, 168, 1, 1].into())
+    );
+    // Routes without a word about the bus mean no bus.
+    assert_eq!(config.bus, None);
+    // The listener has the port that health checks would have by default.
+    assert_eq!(config.admin.status, None);
+    let route = &config.routes[0];
+    assert_eq!(route.uris, ["app.example.com", "*.example.com/api"]);
+    assert_eq!(
+        route.backends[0],
+        StaticBackend {
+            address: "127.0.0.1:9000".into(),
+            weight: 2
+        }
+    );
+    assert_eq!(route.backends[1].weight, 1);
+    assert_eq!(route.timeouts.idle, Some(Duration::from_secs(90)));
+    assert_eq!(route.limits.max_body.unwrap().0, 100 << 20);
+    assert_eq!(route.limits.max_conns, Some(200));
+}
+
+#[test]
+fn what_is_printed_reads_back() {
+    for text in [
+        "",
+        GOROUTER,
+        OWN,
+        "nats: off",
+        "status: {port: off}",
+        "workers: 7",
+    ] {
+        let mut expected = config(text);
+        let printed = expected.to_yaml();
+        for secret in ["0123456", "1e5", "MIIE", "s3cret", "\"22\"", " 22\n"] {
+            assert!(!printed.contains(secret), "{secret} in {printed}");
+        }
+        mask(&mut expected);
+        let Loaded { config, warnings } = load(&printed);
+        assert_eq!(config, expected, "{printed}");
+        assert_eq!(warnings, Vec::<String>::new(), "{printed}");
+        assert_eq!(config.to_yaml(), printed);
+    }
+}
+
+/// Replaces secrets by what is printed for them.
+fn mask(config: &mut Config) {
+    let masked = Secret::new(Secret::MASK);
+    config.headers.trace_key = config.headers.trace_key.as_ref().map(|_| masked.clone());
+    if let Some(credentials) = &mut config.admin.credentials {
+        credentials.password = masked.clone();
+    }
+    if let Some(bus) = &mut config.bus {
+        if !bus.password.is_empty() {
+            bus.password = masked.clone();
+        }
+        if let Some(tls) = &mut bus.tls {
+            tls.private_key = masked;
+        }
+    }
+}
+
+#[test]
+fn the_bus_is_off_only_when_nobody_wants_it() {
+    let off = |text: &str| config(text).bus.is_none();
+    assert!(!off(""));
+    assert!(off("nats: off"));
+    assert!(off("routes: []"));
+    assert!(off("routes_file: routes.yml"));
+    assert!(!off("routes: []\nnats: {user: a}"));
+    let old = "nats: [{host: a, port: 1, user: u, pass: p}, {host: b, port: 2, user: u, pass: p}]";
+    let bus = config(old).bus.unwrap();
+    assert_eq!(
+        (bus.servers.len(), bus.servers[1].port, bus.user.as_str()),
+        (2, 2, "u")
+    );
+    let bus = config("nats: {hosts: [\"a:1\", b]}\nnats_client_ping_interval: 3s")
+        .bus
+        .unwrap();
+    assert_eq!((bus.servers[0].port, bus.servers[1].port), (1, 4222));
+    assert_eq!(bus.ping_interval, Duration::from_secs(3));
+}
+
+#[test]
+fn derived_defaults() {
+    let derived = config("endpoint_timeout: 5m\nendpoint_dial_timeout: 1s\ngo_max_procs: 3");
+    assert_eq!(derived.process.drain_timeout, Duration::from_secs(300));
+    assert_eq!(
+        derived.backend.websocket_dial_timeout,
+        Duration::from_secs(1)
+    );
+    assert_eq!(derived.workers.count(), 3);
+    assert_eq!(config("endpoint_timeout: 0").backend.endpoint_timeout, None);
+    assert_eq!(
+        config("backends: {max_attempts: 0}").backend.max_attempts,
+        1
+    );
+    assert_eq!(config("workers: auto").workers, Workers::PerCore);
+    let newer = config("endpoint_timeout: 1s\nhttp_1_endpoint_timeout: 2s");
+    assert_eq!(newer.backend.endpoint_timeout, Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    refuse("a: [\n", "router.yml:1: unclosed bracket '['");
+    refuse("[]", "router.yml:1: must be a mapping, not a list");
+    refuse(
+        "\nendpoint_timeout: soon\nport: 70000\n",
+        "router.yml:2: endpoint_timeout: \"soon\" is not a duration such as 500ms, 60s or 1m30s\n\
+         router.yml:3: port: \"70000\" is not a whole number from 0 to 65535",
+    );
+    refuse(
+        "balancing_algorithm: best",
+        "router.yml:1: balancing_algorithm: must be one of round-robin, least-connection",
+    );
+    refuse(
+        "trusted_proxies: [10.0.0.0/33]",
+        "router.yml:1: trusted_proxies: \"10.0.0.0/33\": prefix length does not fit the address",
+    );
+    refuse(
+        "listeners: []",
+        "router.yml:1: listeners: no listener is left",
+    );
+    refuse(
+        "listeners: [{proxy_protocol: off}]",
+        "router.yml:1: listeners.address: is missing",
+    );
+    refuse(
+        "listeners: [\"x:80\"]",
+        "router.yml:1: listeners: \"x:80\" is not an address such as 127.0.0.1:80, [::]:80, :80 or unix:/path",
+    );
+    refuse(
+        "listeners: [\":80\",\n \"127.0.0.1:80\"]",
+        "router.yml:1: listeners: 127.0.0.1:80 is taken by another of them",
+    );
+    refuse(
+        "status: {port: 8081}",
+        "router.yml:1: status.port: a listener has this port already",
+    );
+    refuse(
+        "status: {routes: {port: 8080}}",
+        "router.yml:1: status.routes.port: another listener has this port already",
+    );
+}
+
+#[test]
+fn what_does_not_fit_together_is_said_with_its_line() {
+    refuse(
+        "status: {user: a}",
+        "router.yml:1: status.pass: must not be empty beside a user",
+    );
+    refuse(
+        "debug_addr: 0.0.0.0:17002",
+        "router.yml:1: debug_addr: must be on loopback: it asks for no credentials",
+    );
+    refuse(
+        "routing_table_sharding_mode: segments",
+        "router.yml:1: routing_table_sharding_mode: segments need isolation_segments",
+    );
+    refuse(
+        "nats: []",
+        "router.yml:1: nats: names no server; write nats: off to run without a bus",
+    );
+    refuse(
+        "workers: 5000",
+        "router.yml:1: workers: must be auto or at most 1024",
+    );
+    refuse(
+        "client_read_stall: 0s",
+        "router.yml:1: client_read_stall: must be more than 0s",
+    );
+}
+
+#[test]
+fn what_would_be_unsafe_is_refused() {
+    let no_listener = "disable_http: no listener would be left, because there is no TLS listener";
+    refuse(
+        "enable_ssl: true\ndisable_http: true",
+        &format!("router.yml:2: {no_listener}"),
+    );
+    refuse("disable_http: yes", &format!("router.yml:1: {no_listener}"));
+    refuse(
+        "enable_ssl: true\nclient_cert_validation: require",
+        "router.yml:2: client_cert_validation: client certificates cannot be required, because \
+         there is no TLS listener",
+    );
+    refuse(
+        "enable_ssl: true\nenable_verify_client_certificate_metadata: true",
+        "router.yml:2: enable_verify_client_certificate_metadata: client certificates cannot be \
+         checked, because there is no TLS listener",
+    );
+    refuse(
+        "route_services_secret: x",
+        "router.yml:1: route_services_secret: requests would pass by the route services that their \
+         routes are bound to",
+    );
+    refuse(
+        "status:\n  enable_nontls_health_checks: false",
+        "router.yml:2: status.enable_nontls_health_checks: nobody would answer health checks, \
+         because there are none over TLS",
+    );
+    refuse(
+        "domains: [{name: x}]",
+        "router.yml:1: domains: client certificates cannot be required by domain",
+    );
+    warn("client_cert_validation: require", &[]);
+    warn("enable_verify_client_certificate_metadata: true", &[]);
+    warn(
+        "enable_ssl: true\nclient_cert_validation: none",
+        &[
+            "router.yml:1: not supported, ignored: enable_ssl (line 1: there is no TLS listener; the \
+           plain ones are open)",
+        ],
+    );
+}
+
+#[test]
+fn remarks() {
+    warn(
+        "drain_wait: 20",
+        &["router.yml:1: drain_wait: without a unit this is 20 nanoseconds"],
+    );
+    warn(
+        "listeners: [\":80\"]\nport: 81",
+        &["router.yml:2: port: has no effect beside listeners"],
+    );
+    warn(
+        "logging: {levle: info}\nport: 80\nprot: 81",
+        &["router.yml:1: unknown, ignored: logging.levle (line 1), prot (line 3)"],
+    );
+}
+
+#[test]
+fn static_routes_are_checked() {
+    let route = |uri: &str, backend: &str| {
+        let text = format!("- uris: [\"{uri}\"]\n  backends: [\"{backend}\"]\n");
+        parse_routes(&text).map_err(|faults| faults[0].to_string())
+    };
+    assert_eq!(
+        route("a.com/x", "b:80").unwrap()[0].backends[0].address,
+        "b:80"
+    );
+    assert!(route("*.a.com", "[::1]:80").is_ok());
+    assert!(route("[::1]", "127.0.0.1:80").is_ok());
+    for uri in [
+        "",
+        "/x",
+        "http://a.com",
+        "a.com:80",
+        "a.*.com",
+        "*",
+        "*.",
+        "a b.com",
+        "a.com/x?y",
+    ] {
+        assert!(route(uri, "b:80").is_err(), "{uri}");
+    }
+    for backend in [
+        "",
+        "b",
+        "b:0",
+        "b:99999",
+        ":80",
+        "::1:80",
+        "http://b:80",
+        "b/c:80",
+    ] {
+        assert!(route("a.com", backend).is_err(), "{backend}");
+    }
+    let faults = |text: &str| {
+        let faults = parse_routes(text).unwrap_err();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(faults("- {}\n"), ["1: routes.uris: names no route"]);
+    assert_eq!(
+        faults("- uris: [a.com]\n  backend: []\n"),
+        ["2: routes.backend: no such key"]
+    );
+    assert_eq!(
+        faults("routes:\n- uris: [a.com]\n  backends: [{address: \"b:80\", weight: 0}]\n"),
+        ["3: routes.backends.weight: must be at least 1"]
+    );
+    assert!(parse_routes("").unwrap().is_empty());
+    assert_eq!(
+        parse_routes("routes: [{uris: [a.com], backends: [\"b:80\"]}]")
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn files_are_checked_too() {
+    let missing = config("routes_file: /nonexistent/routes.yml")
+        .check_files()
+        .unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "/nonexistent/routes.yml: cannot be read"
+    );
+    assert!(
+        config("html_error_template_file: /nonexistent/page")
+            .check_files()
+            .is_err()
+    );
+    assert!(config("").check_files().is_ok());
+}
