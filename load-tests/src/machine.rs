@@ -6,9 +6,9 @@ use crate::cores::Cores;
 use crate::outcome::Machine;
 use crate::peer::Kind;
 
-/// Reads the machine's own account of itself.
+/// Reads the machine's own account of itself, and the versions of those that took part.
 #[must_use]
-pub fn describe(cores: &Cores) -> Machine {
+pub fn describe(cores: &Cores, peers: &[Kind]) -> Machine {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpuinfo
         .lines()
@@ -22,6 +22,7 @@ pub fn describe(cores: &Cores) -> Machine {
         pinning: cores.to_string(),
         versions: Kind::ALL
             .into_iter()
+            .filter(|kind| peers.contains(kind))
             .filter_map(|kind| Some((kind, kind.version()?)))
             .collect(),
     }

@@ -58,10 +58,16 @@ pub fn line(outcome: &Outcome) -> String {
             )
         }));
     }
-    for figure in &outcome.figures {
+    for (at, figure) in outcome.figures.iter().enumerate() {
+        // The headline's own name would repeat the title.
+        let name = if at == 0 {
+            String::new()
+        } else {
+            format!("{}: ", figure.measure.label())
+        };
         match figure.verdict() {
             Verdict::NoGoal => {}
-            verdict => parts.push(format!("{} {}", mark(verdict), judgement(figure))),
+            verdict => parts.push(format!("{} {name}{}", mark(verdict), judgement(figure))),
         }
     }
     parts.extend(outcome.remarks.iter().map(|remark| format!("! {remark}")));
@@ -84,12 +90,13 @@ fn judgement(figure: &Figure) -> String {
     };
     match goal.to {
         Some(to) => format!("{value:.2} x {to} (goal {:.2})", goal.at_most),
-        None => format!(
-            "{} {} (goal {})",
-            figure.measure.label(),
-            with_unit(figure.measure, value),
-            Digits(goal.at_most)
-        ),
+        None => {
+            format!(
+                "{} (goal {})",
+                with_unit(figure.measure, value),
+                Digits(goal.at_most)
+            )
+        }
     }
 }
 
@@ -148,6 +155,8 @@ fn ratio_chart(run: &Run) -> Option<Chart> {
         title: "Cost, divided by HAProxy's in the same run (less is better)".to_owned(),
         axis: "÷ HAProxy".to_owned(),
         reference: Some((1.0, "HAProxy".to_owned())),
+        // One peer that is many times dearer must not flatten all others.
+        cap: Some(2.0),
         rows,
     })
 }
@@ -180,6 +189,7 @@ fn figure_chart(figure: &Figure) -> Chart {
         title: format!("{} ({direction} is better)", figure.measure.label()),
         axis: figure.measure.unit().to_owned(),
         reference: None,
+        cap: None,
         rows,
     }
 }

@@ -67,10 +67,14 @@ pub async fn run(args: &RunArgs, scenarios: Vec<Scenario>) -> Result<ExitCode> {
         progress.result(&report::line(&outcome));
         outcomes.push(outcome);
     }
+    let took_part: Vec<Kind> = scenarios
+        .iter()
+        .flat_map(|s| s.peers.iter().copied())
+        .collect();
     let run = Run {
         began: began.0,
         seconds: began.1.elapsed().as_secs(),
-        machine: machine::describe(&site.cores),
+        machine: machine::describe(&site.cores, &took_part),
         scenarios: outcomes,
     };
     finish(args, &run, &mut progress)

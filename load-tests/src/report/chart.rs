@@ -20,6 +20,7 @@ pub(super) const STYLE: &str = "\
 .chart .goal{stroke:var(--goal);stroke-width:2;stroke-dasharray:3 2}\
 .chart .goal-text{fill:var(--goal);font-size:11px}\
 .chart .range{stroke:var(--ink);stroke-opacity:.55}\
+.chart .beyond{fill:none;stroke:var(--paper);stroke-width:2}\
 .chart .repeat{fill:var(--paper);stroke:var(--ink);stroke-opacity:.7}\
 .chart .router{fill:var(--router)}.chart .haproxy{fill:var(--haproxy)}\
 .chart .nginx{fill:var(--nginx)}.chart .caddy{fill:var(--caddy)}.chart .direct{fill:var(--direct)}";
@@ -27,7 +28,9 @@ pub(super) const STYLE: &str = "\
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 300.0;
 const RIGHT: f64 = 110.0;
-const TOP: f64 = 58.0;
+/// Above the rows: the title alone, or the title and a legend.
+const TITLE: f64 = 42.0;
+const LEGEND: f64 = 62.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 16.0;
 const BOTTOM: f64 = 30.0;
@@ -40,6 +43,8 @@ pub(super) struct Chart {
     pub(super) axis: String,
     /// A value that all rows are compared with, and its name.
     pub(super) reference: Option<(f64, String)>,
+    /// Where the axis ends at the latest; a bar that would go further ends in an arrow.
+    pub(super) cap: Option<f64>,
     pub(super) rows: Vec<Row>,
 }
 
@@ -83,7 +88,8 @@ impl Chart {
 
     fn write(&self, svg: &mut String, before: &str) -> fmt::Result {
         let axis = Axis::over(self.largest());
-        let bottom = TOP + ROW * self.rows.len() as f64;
+        let top = if self.has_legend() { LEGEND } else { TITLE };
+        let bottom = top + ROW * self.rows.len() as f64;
         let height = bottom + BOTTOM;
         let title = escaped(&self.title);
         write!(
@@ -97,7 +103,7 @@ impl Chart {
             let x = axis.x(tick);
             write!(
                 svg,
-                "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>\
+                "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>\
                  <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 bottom + 16.0,
                 axis.label(tick),
@@ -111,7 +117,7 @@ impl Chart {
             escaped(&self.axis)
         )?;
         for (at, row) in self.rows.iter().enumerate() {
-            row.write(svg, TOP + ROW * at as f64, &axis)?;
+            row.write(svg, top + ROW * at as f64, &axis)?;
         }
         if let Some((value, name)) = &self.reference {
             let x = axis.x(*value);
@@ -119,8 +125,8 @@ impl Chart {
                 svg,
                 "<line class=\"reference\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{bottom}\"/>\
                  <text class=\"soft\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                TOP - 4.0,
-                TOP - 8.0,
+                top - 4.0,
+                top - 8.0,
                 escaped(name)
             )?;
         }
@@ -158,19 +164,38 @@ impl Chart {
         Ok(())
     }
 
+    fn has_legend(&self) -> bool {
+        self.reference.is_some() || self.rows.iter().any(|row| row.goal.is_some())
+    }
+
     fn largest(&self) -> f64 {
         let reference = self.reference.as_ref().map_or(0.0, |(value, _)| *value);
         self.rows
             .iter()
             .flat_map(|row| [row.spread.max, row.goal.unwrap_or(0.0)])
             .fold(reference, f64::max)
+            .min(self.cap.unwrap_or(f64::INFINITY))
     }
 }
 
 impl Row {
     fn write(&self, svg: &mut String, top: f64, axis: &Axis) -> fmt::Result {
         let middle = top + ROW / 2.0;
-        let (y, end) = (middle - BAR / 2.0, axis.x(self.spread.median));
+        self.write_words(svg, middle)?;
+        self.write_bar(svg, middle, axis)?;
+        if let Some(goal) = self.goal {
+            let x = axis.x(goal);
+            let (y1, y2) = (top + 2.0, top + ROW - 2.0);
+            write!(
+                svg,
+                "<line class=\"goal\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y1:.1}\" y2=\"{y2:.1}\"/>"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The label left of the axis and the value right of it.
+    fn write_words(&self, svg: &mut String, middle: f64) -> fmt::Result {
         let label_at = if self.note.is_some() {
             middle - 2.0
         } else {
@@ -193,6 +218,18 @@ impl Row {
         }
         write!(
             svg,
+            "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            WIDTH - RIGHT + 14.0,
+            middle + 4.0,
+            escaped(&self.text)
+        )
+    }
+
+    /// The median as a bar, the range as a line, the repeats as dots.
+    fn write_bar(&self, svg: &mut String, middle: f64, axis: &Axis) -> fmt::Result {
+        let (y, end) = (middle - BAR / 2.0, axis.x(self.spread.median));
+        write!(
+            svg,
             "<rect class=\"{}\" x=\"{LEFT}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" rx=\"3\"/>",
             class(self.peer),
             (end - LEFT).max(1.0)
@@ -209,21 +246,15 @@ impl Row {
                 "<circle class=\"repeat\" cx=\"{x:.1}\" cy=\"{middle}\" r=\"3\"/>"
             )?;
         }
-        if let Some(goal) = self.goal {
-            let x = axis.x(goal);
-            let (y1, y2) = (top + 2.0, top + ROW - 2.0);
+        if self.spread.median > axis.end {
+            let (x, end) = (WIDTH - RIGHT - 10.0, WIDTH - RIGHT - 2.0);
+            let (y1, y2) = (middle - 5.0, middle + 5.0);
             write!(
                 svg,
-                "<line class=\"goal\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y1:.1}\" y2=\"{y2:.1}\"/>"
+                "<path class=\"beyond\" d=\"M{x} {y1}L{end} {middle}L{x} {y2}\"/>"
             )?;
         }
-        write!(
-            svg,
-            "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            WIDTH - RIGHT + 14.0,
-            middle + 4.0,
-            escaped(&self.text)
-        )
+        Ok(())
     }
 }
 
@@ -331,6 +362,7 @@ mod tests {
             title: "a < b & c".to_owned(),
             axis: "µs".to_owned(),
             reference: None,
+            cap: None,
             rows: Vec::new(),
         };
         assert!(chart.inline().contains("a &lt; b &amp; c"));
