@@ -14,20 +14,23 @@ pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     request(format, record, out);
     peers(format, record, out);
     forwarded(format, record, out);
-    timings(record, out);
+    out.extend_from_slice(b"\" response_time:");
+    number::seconds(record.total, out);
+    out.extend_from_slice(b" gorouter_time:");
+    number::seconds(record.gorouter_time, out);
     endpoint(record, out);
     for field in &format.extra_fields {
         extra_field(*field, record, out);
     }
-    out.extend_from_slice(b"x_cf_routererror:");
-    text::quoted_or_dash(record.router_error.as_bytes(), out);
+    out.extend_from_slice(b"x_cf_routererror:\"");
+    text::part_or_dash(record.router_error.as_bytes(), out);
     for (name, value) in record.extra {
-        out.push(b' ');
+        out.extend_from_slice(b"\" ");
         out.extend_from_slice(name.as_bytes());
-        out.push(b':');
-        text::quoted_or_dash(value, out);
+        out.extend_from_slice(b":\"");
+        text::part_or_dash(value, out);
     }
-    out.push(b'\n');
+    out.extend_from_slice(b"\"\n");
 }
 
 fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
@@ -55,24 +58,24 @@ fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     number::unsigned(record.request_bytes, out);
     out.push(b' ');
     number::unsigned(record.response_bytes, out);
-    out.push(b' ');
-    text::quoted_or_dash(record.referer, out);
-    out.push(b' ');
-    text::quoted_or_dash(record.user_agent, out);
 }
 
+/// From here on every value is quoted. Each piece closes the quotes of the one before it.
 fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b" \"");
+    text::part_or_dash(record.referer, out);
+    out.extend_from_slice(b"\" \"");
+    text::part_or_dash(record.user_agent, out);
+    out.extend_from_slice(b"\" \"");
     match record.peer {
-        Some(peer) if !format.hide_source_ip => {
-            out.extend_from_slice(b" \"");
-            number::socket(peer, out);
-            out.push(b'"');
-        }
-        _ => out.extend_from_slice(b" \"-\""),
+        Some(peer) if !format.hide_source_ip => number::socket(peer, out),
+        _ => out.push(b'-'),
     }
-    out.push(b' ');
-    let backend = record.endpoint.map_or("", Endpoint::address);
-    text::quoted_or_dash(backend.as_bytes(), out);
+    out.extend_from_slice(b"\" \"");
+    text::part_or_dash(
+        record.endpoint.map_or("", Endpoint::address).as_bytes(),
+        out,
+    );
 }
 
 fn forwarded(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
@@ -81,30 +84,29 @@ fn forwarded(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     } else {
         record.x_forwarded_for
     };
-    out.extend_from_slice(b" x_forwarded_for:");
-    text::quoted_or_dash(chain, out);
-    out.extend_from_slice(b" x_forwarded_proto:");
-    text::quoted_or_dash(record.x_forwarded_proto, out);
-    out.extend_from_slice(b" vcap_request_id:");
-    text::quoted_or_dash(record.request_id.as_bytes(), out);
-}
-
-fn timings(record: &Record<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b" response_time:");
-    number::seconds(record.total, out);
-    out.extend_from_slice(b" gorouter_time:");
-    number::seconds(record.gorouter_time, out);
+    out.extend_from_slice(b"\" x_forwarded_for:\"");
+    text::part_or_dash(chain, out);
+    out.extend_from_slice(b"\" x_forwarded_proto:\"");
+    text::part_or_dash(record.x_forwarded_proto, out);
+    out.extend_from_slice(b"\" vcap_request_id:\"");
+    // Ours, and nothing but hex digits and hyphens.
+    let id = if record.request_id.is_empty() {
+        "-"
+    } else {
+        record.request_id
+    };
+    out.extend_from_slice(id.as_bytes());
 }
 
 fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
     let (app, index, instance) = record.identity();
-    out.extend_from_slice(b" app_id:");
-    text::quoted_or_dash(app.as_bytes(), out);
-    out.extend_from_slice(b" app_index:");
-    text::quoted_or_dash(index.as_bytes(), out);
-    out.extend_from_slice(b" instance_id:");
-    text::quoted_or_dash(instance.as_bytes(), out);
-    out.push(b' ');
+    out.extend_from_slice(b" app_id:\"");
+    text::part_or_dash(app.as_bytes(), out);
+    out.extend_from_slice(b"\" app_index:\"");
+    text::part_or_dash(index.as_bytes(), out);
+    out.extend_from_slice(b"\" instance_id:\"");
+    text::part_or_dash(instance.as_bytes(), out);
+    out.extend_from_slice(b"\" ");
 }
 
 fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {

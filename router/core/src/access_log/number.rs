@@ -8,37 +8,48 @@ const NANOS: u64 = 1_000_000_000;
 const DAY: u64 = 86_400;
 
 /// Appends `value` in decimal.
-pub(super) fn unsigned(mut value: u64, out: &mut Vec<u8>) {
+pub(super) fn unsigned(value: u64, out: &mut Vec<u8>) {
+    if value < 10 {
+        out.push(pair(value)[1]);
+        return;
+    }
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
-    loop {
+    let mut rest = value;
+    while rest >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&pair(rest % 100));
+        rest /= 100;
+    }
+    let [tens, ones] = pair(rest);
+    at -= 1;
+    digits[at] = ones;
+    if rest >= 10 {
         at -= 1;
-        digits[at] = digit(value % 10);
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+        digits[at] = tens;
     }
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends the last `N` decimal digits of `value`, with leading zeros.
-fn padded<const N: usize>(mut value: u64, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; N];
-    for place in digits.iter_mut().rev() {
-        *place = digit(value % 10);
-        value /= 10;
-    }
-    out.extend_from_slice(&digits);
-}
-
+/// Both digits of a number below a hundred.
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "a remainder of ten is below ten"
+    reason = "the last two digits are what is wanted"
 )]
-fn digit(value: u64) -> u8 {
-    b'0' + value as u8
+const fn pair(value: u64) -> [u8; 2] {
+    PAIRS[value as usize % 100]
 }
+
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut value: u8 = 0;
+    while value < 100 {
+        pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+        value += 1;
+    }
+    pairs
+};
 
 /// Appends seconds with six decimals, as C's `%f` does.
 pub(super) fn seconds(time: Duration, out: &mut Vec<u8>) {
@@ -49,29 +60,34 @@ pub(super) fn seconds(time: Duration, out: &mut Vec<u8>) {
         micros = 0;
     }
     unsigned(whole, out);
-    out.push(b'.');
-    padded::<6>(micros, out);
+    let [a, b] = pair(micros / 10_000);
+    let [c, d] = pair(micros / 100 % 100);
+    let [e, f] = pair(micros % 100);
+    out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
 }
 
 /// Appends a time of day in UTC: `2006-01-02T15:04:05.000000000Z`.
 pub(super) fn timestamp(unix_nanos: u64, out: &mut Vec<u8>) {
     let seconds = unix_nanos / NANOS;
+    let nanos = unix_nanos % NANOS;
     let (year, month, day) = civil(seconds / DAY);
     let second = seconds % DAY;
-    padded::<4>(year, out);
-    out.push(b'-');
-    padded::<2>(month, out);
-    out.push(b'-');
-    padded::<2>(day, out);
-    out.push(b'T');
-    padded::<2>(second / 3_600, out);
-    out.push(b':');
-    padded::<2>(second / 60 % 60, out);
-    out.push(b':');
-    padded::<2>(second % 60, out);
-    out.push(b'.');
-    padded::<9>(unix_nanos % NANOS, out);
-    out.push(b'Z');
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    let mut put = |at: usize, value: u64| text[at..at + 2].copy_from_slice(&pair(value));
+    put(0, year / 100 % 100);
+    put(2, year % 100);
+    put(5, month);
+    put(8, day);
+    put(11, second / 3_600);
+    put(14, second / 60 % 60);
+    put(17, second % 60);
+    put(20, nanos / 10_000_000);
+    put(22, nanos / 100_000 % 100);
+    put(24, nanos / 1_000 % 100);
+    // Eight digits by pairs from the left, the last two overlap by one.
+    put(27, nanos % 100);
+    put(26, nanos / 10 % 100);
+    out.extend_from_slice(&text);
 }
 
 /// The Gregorian date of a day counted from 1970-01-01, by eras of 400 years that begin in March.
@@ -110,12 +126,23 @@ pub(super) fn socket(address: SocketAddr, out: &mut Vec<u8>) {
 pub(super) fn ip(address: IpAddr, out: &mut Vec<u8>) {
     match address {
         IpAddr::V4(v4) => {
-            for (at, octet) in v4.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
+            let mut text = [0; 16];
+            let mut at = 0;
+            for octet in v4.octets() {
+                let [tens, ones] = pair(u64::from(octet));
+                if octet >= 100 {
+                    text[at] = b'0' + octet / 100;
+                    at += 1;
                 }
-                unsigned(u64::from(octet), out);
+                if octet >= 10 {
+                    text[at] = tens;
+                    at += 1;
+                }
+                text[at] = ones;
+                text[at + 1] = b'.';
+                at += 2;
             }
+            out.extend_from_slice(&text[..at - 1]);
         }
         // Writing to a vector cannot fail.
         IpAddr::V6(v6) => write!(out, "{v6}").unwrap_or_default(),
