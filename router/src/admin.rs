@@ -192,4 +192,4 @@ fn insight() -> Router<Arc<Admin>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

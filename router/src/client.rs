@@ -75,7 +75,7 @@ pub fn run(command: &Command, config: &AdminConfig) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    match runtime.block_on(ask(command, &client)) {
+    match runtime.block_on(ask(command, &client, &mut io::stdout().lock())) {
         Ok(code) => Ok(code),
         // Who read the output has seen enough.
         Err(ClientError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -93,20 +93,19 @@ pub fn run(command: &Command, config: &AdminConfig) -> io::Result<ExitCode> {
     }
 }
 
-async fn ask(command: &Command, client: &Client) -> Result<ExitCode, ClientError> {
-    let mut out = io::stdout().lock();
+async fn ask(
+    command: &Command,
+    client: &Client,
+    out: &mut impl Write,
+) -> Result<ExitCode, ClientError> {
     match command {
-        Command::Routes { host, json } => {
-            routes::show(client, host.as_deref(), *json, &mut out).await
-        }
+        Command::Routes { host, json } => routes::show(client, host.as_deref(), *json, out).await,
         Command::Explain { url, header, json } => {
-            explain::show(client, url, header, *json, &mut out).await
+            explain::show(client, url, header, *json, out).await
         }
-        Command::Top => top::show(client, &mut out).await,
-        Command::Connections { limit, json } => {
-            connections::show(client, *limit, *json, &mut out).await
-        }
-        Command::LogLevel { level } => log_level::show(client, *level, &mut out).await,
+        Command::Top => top::show(client, out).await,
+        Command::Connections { limit, json } => connections::show(client, *limit, *json, out).await,
+        Command::LogLevel { level } => log_level::show(client, *level, out).await,
     }
 }
 
@@ -135,3 +134,6 @@ fn described(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use router_core::listing;
+use router_core::listing::route_entry;
 use router_core::pool::Pool;
 use router_core::table::RouteTable;
 use serde::Deserialize;
@@ -118,7 +118,7 @@ fn route(pool: &Pool, out: &mut Vec<u8>) {
     let entries: Vec<_> = pool
         .endpoints()
         .iter()
-        .map(|endpoint| listing::entry(endpoint))
+        .map(|endpoint| route_entry(endpoint))
         .collect();
     // Writing text and numbers to a vector cannot fail.
     serde_json::to_writer(&mut *out, pool.key().as_str()).unwrap_or_default();

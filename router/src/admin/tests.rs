@@ -23,9 +23,9 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 
 /// A router's admin side with three routes, on a port of its own.
-struct Served {
-    address: SocketAddr,
-    shared: Shared,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Shared,
     registry: Registry,
     stop: oneshot::Sender<()>,
     task: JoinSet<()>,
@@ -47,7 +47,7 @@ fn registration(uri: &str, host: &str) -> Command {
     Command::Register(accepted.claims.remove(0))
 }
 
-async fn serve(role: Role, credentials: Option<Credentials>) -> Served {
+pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Served {
     let mut registry = Registry::new(RegistryConfig::default());
     for (uri, host) in [
         ("b.test/x", "10.0.0.1"),
@@ -128,7 +128,7 @@ impl Served {
         &head == b"HTTP/1.1 200"
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.address, None)
     }
 

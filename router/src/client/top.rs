@@ -17,23 +17,29 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// Follows the router on a terminal until a key ends it; elsewhere prints one look.
 pub(super) async fn show(client: &Client, out: &mut impl Write) -> Result<ExitCode, ClientError> {
+    if !stdout().is_terminal() || !stdin().is_terminal() {
+        return look(client, out).await;
+    }
     let name = client.address().to_string();
     let mut before: Option<Varz> = None;
+    // Before the terminal is taken over, so that an error is seen.
     let mut now: Varz = client.json("/varz").await?;
-    if !stdout().is_terminal() || !stdin().is_terminal() {
-        for line in lines(&name, &now, None) {
-            writeln!(out, "{line}")?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
     let terminal = Terminal::enter(out)?;
     loop {
         terminal.draw(&lines(&name, &now, before.as_ref()), out)?;
         if terminal.wait(REFRESH)? == Key::Quit {
-            terminal.leave(out)?;
             return Ok(ExitCode::SUCCESS);
         }
         before = Some(now);
         now = client.json("/varz").await?;
     }
+}
+
+/// Prints the numbers as they are now.
+pub(super) async fn look(client: &Client, out: &mut impl Write) -> Result<ExitCode, ClientError> {
+    let now: Varz = client.json("/varz").await?;
+    for line in lines(&client.address().to_string(), &now, None) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -77,12 +77,6 @@ impl Terminal {
                 .any(|key| matches!(key, b'q' | b'Q' | 3));
         Ok(if quit { Key::Quit } else { Key::Other })
     }
-
-    /// Gives the terminal back.
-    pub(super) fn leave(self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(LEAVE)?;
-        out.flush()
-    }
 }
 
 /// Shows the cursor and the screen that was there before.
@@ -90,7 +84,9 @@ const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Nothing can be done about a terminal that is gone.
+        // Nothing can be done about a terminal that is gone. It is written to directly: whoever
+        // prints to it holds the lock of the standard output, and has flushed each frame.
+        rustix::io::write(rustix::stdio::stdout(), LEAVE).unwrap_or_default();
         tcsetattr(stdin(), OptionalActions::Now, &self.before).unwrap_or_default();
     }
 }
