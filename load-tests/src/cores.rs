@@ -71,15 +71,22 @@ impl fmt::Display for Cores {
 }
 
 impl Core {
+    /// Keeps this thread on the CPU from now on.
+    pub fn stay(self) {
+        if let Some(cpu) = self.0 {
+            let mut here = CpuSet::new();
+            here.set(cpu);
+            sched_setaffinity(None, &here).ok();
+        }
+    }
+
     /// Runs `start` with this thread on the CPU, so that a process started by it inherits the
     /// place, then lets the thread go back to where it was. A kernel that refuses leaves all as is.
     pub fn run<T>(self, start: impl FnOnce() -> T) -> T {
-        let (Some(cpu), Ok(before)) = (self.0, sched_getaffinity(None)) else {
+        let Ok(before) = sched_getaffinity(None) else {
             return start();
         };
-        let mut here = CpuSet::new();
-        here.set(cpu);
-        sched_setaffinity(None, &here).ok();
+        self.stay();
         let started = start();
         sched_setaffinity(None, &before).ok();
         started

@@ -54,7 +54,7 @@ pub async fn drive(
         for turn in 0..peers.len() {
             let kind = peers[(round + turn) % peers.len()];
             progress.turn(round + 1, scenario.repeats, kind);
-            let figures = stage.measure(kind).await.with_context(|| kind.label())?;
+            let figures = stage.measure(kind).await?;
             rounds.entry(kind).or_default().push(figures);
         }
     }
@@ -88,7 +88,12 @@ impl<'a> Stage<'a> {
                 .push(Peer::start(*kind, site, access_log).await?);
         }
         // The first requests open the connections to the backend and are not counted.
-        for peer in &stage.running {
+        let warmed = if scenario.warm_up {
+            stage.running.as_slice()
+        } else {
+            &[]
+        };
+        for peer in warmed {
             stage
                 .http(peer, 1)
                 .await
@@ -101,7 +106,9 @@ impl<'a> Stage<'a> {
         match self.load {
             Load::Closed(closed) => self.running_http(kind, closed.seconds).await,
             Load::Open(open) => self.running_http(kind, open.seconds).await,
-            Load::Idle { connections } => idle::measure(kind, *connections, self.site).await,
+            Load::Idle { connections } => idle::measure(kind, *connections, self.site)
+                .await
+                .with_context(|| kind.label()),
             Load::Routes(routes) => routes::measure(routes, self.site).await,
             Load::Registration { routes } => registration::measure(*routes, self.site).await,
         }
@@ -112,7 +119,7 @@ impl<'a> Stage<'a> {
         let Some(peer) = peer else {
             return Ok(Figures::new());
         };
-        self.http(peer, seconds).await
+        self.http(peer, seconds).await.with_context(|| kind.label())
     }
 
     async fn http(&self, peer: &Peer, seconds: u32) -> Result<Figures> {

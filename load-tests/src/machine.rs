@@ -17,7 +17,10 @@ pub fn describe(cores: &Cores, peers: &[Kind]) -> Machine {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Machine {
         cpu: cpu.to_owned(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cores: cpuinfo
+            .lines()
+            .filter(|line| line.starts_with("processor"))
+            .count(),
         kernel: kernel.trim().to_owned(),
         pinning: cores.to_string(),
         versions: Kind::ALL

@@ -9,8 +9,14 @@ use clap::Parser as _;
 use load_tests::args::{Args, Command};
 use load_tests::{backend, run};
 
-fn main() -> Result<ExitCode> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    answer(&Args::parse()).unwrap_or_else(|error| {
+        writeln!(std::io::stderr(), "load-tests: {error:#}").ok();
+        ExitCode::FAILURE
+    })
+}
+
+fn answer(args: &Args) -> Result<ExitCode> {
     if let Some(Command::Backend { listen }) = args.command {
         backend::serve(listen)?;
         return Ok(ExitCode::SUCCESS);

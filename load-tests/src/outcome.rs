@@ -31,7 +31,7 @@ pub struct Run {
 pub struct Machine {
     /// Model of the CPU.
     pub cpu: String,
-    /// CPUs that could be used.
+    /// CPUs it has.
     pub cores: usize,
     /// Release of the kernel.
     pub kernel: String,

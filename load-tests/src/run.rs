@@ -77,6 +77,7 @@ pub async fn run(args: &RunArgs, scenarios: Vec<Scenario>) -> Result<ExitCode> {
         machine: machine::describe(&site.cores, &took_part),
         scenarios: outcomes,
     };
+    site.close().await?;
     finish(args, &run, &mut progress)
 }
 

@@ -29,6 +29,9 @@ pub struct Scenario {
     /// How often each peer is driven.
     #[serde(default = "default_repeats")]
     pub repeats: usize,
+    /// Whether each peer is driven for a second before it is measured.
+    #[serde(skip, default = "default_warm_up")]
+    pub warm_up: bool,
     /// What is done to each of them.
     pub load: Load,
     /// What is read off, the headline first.
@@ -142,6 +145,10 @@ fn default_repeats() -> usize {
     5
 }
 
+fn default_warm_up() -> bool {
+    true
+}
+
 impl Scenario {
     /// All scenarios of a directory, in the order of their file names.
     ///
@@ -195,6 +202,7 @@ impl Scenario {
     #[must_use]
     pub fn for_smoke(mut self) -> Self {
         self.repeats = 1;
+        self.warm_up = false;
         match &mut self.load {
             Load::Closed(closed) => closed.seconds = 1,
             Load::Open(open) => open.seconds = 1,

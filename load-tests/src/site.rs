@@ -13,7 +13,7 @@ use crate::server::Server;
 /// The host name that every peer routes to the backend.
 pub const HOST: &str = "app.test";
 
-/// All that is shared by the scenarios of one run. The directory and the backend go with it.
+/// All that is shared by the scenarios of one run.
 #[derive(Debug)]
 pub struct Site {
     /// The CPUs of each side.
@@ -24,8 +24,8 @@ pub struct Site {
     pub backend: SocketAddr,
     /// Descriptors that a process may hold.
     pub descriptors: usize,
-    directory: PathBuf,
-    _backend: Server,
+    directory: Directory,
+    server: Server,
 }
 
 impl Site {
@@ -36,14 +36,14 @@ impl Site {
     /// When the backend does not come up.
     pub async fn open(router: &Path) -> Result<Self> {
         let cores = Cores::plan();
-        let directory =
-            std::env::temp_dir().join(format!("switchyard-load-{}", std::process::id()));
-        std::fs::create_dir_all(&directory)?;
+        // What this process does itself must not disturb the proxy.
+        cores.load.stay();
+        let directory = Directory::make()?;
         let descriptors = raise_descriptors();
         let backend = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["backend", "--listen", &backend.to_string()]);
-        let log = directory.join("backend.log");
+        let log = directory.0.join("backend.log");
         let mut server = Server::spawn("backend", command, cores.backend, &log)?;
         server.accepts(backend, &log).await?;
         Ok(Self {
@@ -52,14 +52,22 @@ impl Site {
             backend,
             descriptors,
             directory,
-            _backend: server,
+            server,
         })
+    }
+
+    /// Ends the backend; the files go with the site.
+    ///
+    /// # Errors
+    /// When the backend cannot be waited for.
+    pub async fn close(self) -> Result<()> {
+        self.server.stop().await
     }
 
     /// A path for a file of this run.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        self.directory.0.join(name)
     }
 
     /// Writes a file of this run and returns its path.
@@ -73,9 +81,21 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+/// A directory of this run alone, removed when dropped.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Directory {
+    fn make() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("switchyard-load-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
     fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.directory).ok();
+        std::fs::remove_dir_all(&self.0).ok();
     }
 }
 
