@@ -40,10 +40,15 @@ impl Terminal {
     /// Shows lines, as many and as much of them as fit.
     pub(super) fn draw(&self, lines: &[String], out: &mut impl Write) -> io::Result<()> {
         let size = tcgetwinsize(stdout())?;
-        let (rows, columns) = (
-            usize::from(size.ws_row.max(1)),
-            usize::from(size.ws_col.max(1)),
-        );
+        // A terminal that does not know its size says 0.
+        let or = |known: u16, usual| {
+            if known == 0 {
+                usual
+            } else {
+                usize::from(known)
+            }
+        };
+        let (rows, columns) = (or(size.ws_row, 24), or(size.ws_col, 80));
         let mut frame = String::from("\x1b[H");
         for (at, line) in lines.iter().take(rows).enumerate() {
             if at > 0 {
