@@ -5,6 +5,11 @@
 
 declare -A version=([oha]=1.16.0 [cargo-deny]=0.20.2)
 
+# Two builds at once would only wait for each other, or build twice.
+mkdir -p "$tools"
+exec 9>"$tools/lock"
+flock 9
+
 for tool in "${@:-oha}"; do
     [ -n "${version[$tool]:-}" ] || fail "tools.sh knows no tool named $tool"
     [ -x "$tools/bin/$tool" ] && continue

@@ -51,7 +51,7 @@ pub struct RunArgs {
     /// The router's program.
     #[arg(long, value_name = "FILE", default_value = "target/release/router")]
     pub router: PathBuf,
-    /// Also write latest.md and latest.svg, which the README shows.
+    /// Also write latest.md and latest.svg, and the table into the README.
     #[arg(long)]
     pub publish: bool,
     /// Where the scenarios are.

@@ -32,17 +32,32 @@ pub fn write(run: &Run, reports: &Path) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Writes the table and the picture that the README shows.
+/// Writes the table and the picture beside the scenarios, and the table into the README between
+/// its two marks.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the disk refuses or the README has no marks.
 pub fn publish(run: &Run, directory: &Path) -> Result<()> {
-    fs::write(directory.join("latest.md"), markdown::latest(run))?;
+    let table = markdown::latest(run);
+    fs::write(directory.join("latest.md"), &table)?;
     let chart = ratio_chart(run)
         .map(|chart| chart.standalone())
         .unwrap_or_default();
     fs::write(directory.join("latest.svg"), chart)?;
-    Ok(())
+    let readme = directory.join("../README.md");
+    let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
+    let text = between_marks(&text, &table).context("README.md has no marks for the table")?;
+    Ok(fs::write(readme, text)?)
+}
+
+const BEGIN: &str = "<!-- latest figures: begin -->\n";
+const END: &str = "<!-- latest figures: end -->";
+
+/// The text with everything between the marks replaced.
+fn between_marks(text: &str, table: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}{table}{END}{after}"))
 }
 
 /// One line on a scenario for the terminal: its headline and every limit that does not hold.
@@ -191,5 +206,18 @@ fn figure_chart(figure: &Figure) -> Chart {
         reference: None,
         cap: None,
         rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let text = format!("a\n{BEGIN}old\n{END}\nb\n");
+        let want = format!("a\n{BEGIN}new\n{END}\nb\n");
+        assert_eq!(between_marks(&text, "new\n"), Some(want));
+        assert_eq!(between_marks("no marks", "new"), None);
     }
 }
