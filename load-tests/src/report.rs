@@ -32,8 +32,8 @@ pub fn write(run: &Run, reports: &Path) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Writes the table and the picture beside the scenarios, and the table into the README between
-/// its two marks.
+/// Writes the table and the picture beside the scenarios, and shows both in the README between its
+/// two marks.
 ///
 /// # Errors
 /// When the disk refuses or the README has no marks.
@@ -46,7 +46,8 @@ pub fn publish(run: &Run, directory: &Path) -> Result<()> {
     fs::write(directory.join("latest.svg"), chart)?;
     let readme = directory.join("../README.md");
     let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
-    let text = between_marks(&text, &table).context("README.md has no marks for the table")?;
+    let shown = format!("![Cost beside HAProxy's](load-tests/latest.svg)\n\n{table}");
+    let text = between_marks(&text, &shown).context("README.md has no marks for the table")?;
     Ok(fs::write(readme, text)?)
 }
 
