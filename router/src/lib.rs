@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod args;
 pub mod changes;
 pub mod client;
 pub mod clock;

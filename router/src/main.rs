@@ -1,3 +1,68 @@
 //! The router program.
 
-fn main() {}
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+use router::args::{Args, PASSWORD_VARIABLE};
+use router::client;
+use router::config::{Config, Loaded};
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to do when nobody can be told.
+            complain(&*error).unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(command) = &args.command {
+        let password = std::env::var(PASSWORD_VARIABLE).ok();
+        return Ok(client::run(command, &args.admin(password.as_deref())?)?);
+    }
+    let mut out = io::stdout();
+    if args.instead.print_example {
+        out.write_all(Config::example().as_bytes())?;
+    } else if let Some(file) = &args.config {
+        if args.instead.print_config {
+            out.write_all(load(file)?.to_yaml().as_bytes())?;
+        } else if args.instead.check {
+            load(file)?.check_files()?;
+            writeln!(out, "ok")?;
+        } else {
+            let missing = "one of --check, --print-config or a command is missing\n";
+            Args::command()
+                .error(ErrorKind::MissingRequiredArgument, missing)
+                .exit();
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration; remarks about it go to standard error.
+fn load(file: &Path) -> Result<Config, Box<dyn Error>> {
+    let Loaded { config, warnings } = Config::load(file)?;
+    let mut err = io::stderr();
+    for warning in warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    Ok(config)
+}
+
+/// The error and what caused it, on one line for each line of the error.
+fn complain(error: &dyn Error) -> io::Result<()> {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    writeln!(io::stderr(), "{text}")
+}
