@@ -10,6 +10,7 @@ pub mod config;
 pub mod connections;
 pub mod health;
 pub mod metrics;
+pub mod registrar;
 pub mod resolver;
 pub mod shared;
 pub mod watch;

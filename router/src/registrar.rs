@@ -1,0 +1,231 @@
+//! The one writer of the route table, and the reader that feeds it.
+//!
+//! Two threads. The reader talks to the bus: it decodes what arrives and moves it into the inbox,
+//! where the last word about each claim stays, and it never waits for the table. The writer takes
+//! all that the inbox holds, applies it, publishes the table and drops the tables that nobody reads
+//! any more. A request only ever loads a table.
+
+mod inbox;
+mod reader;
+mod report;
+mod retired;
+mod settings;
+mod writer;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use bus::{Bus, BusError};
+use router_core::endpoint::{Endpoint, Origin};
+use router_core::registration::Registration;
+use router_core::registry::Registry;
+use router_core::route::RouteKey;
+use router_core::tick::Tick;
+use tokio::sync::oneshot;
+
+use crate::changes::Changes;
+use crate::health::Health;
+use crate::metrics::{Metrics, RegistryMetrics};
+use crate::shared::{Routes, Shared};
+use inbox::Inbox;
+use reader::Reader;
+pub use settings::{BusAt, Settings};
+use writer::Writer;
+
+/// The clock of the process, as the registry wants it told.
+pub type Now = Arc<dyn Fn() -> Tick + Send + Sync>;
+
+/// What the registrar shares with the rest of the router.
+#[derive(Clone, Debug)]
+pub struct Outlets {
+    /// Where tables are published.
+    pub routes: Routes,
+    /// Where it counts, in [`Metrics::registry`].
+    pub metrics: Arc<Metrics>,
+    /// To whom it tells that the bus is up, or is not.
+    pub health: Arc<Health>,
+    /// To whom it tells what changed, when somebody listens.
+    pub changes: Arc<Changes>,
+}
+
+impl From<&Shared> for Outlets {
+    fn from(shared: &Shared) -> Self {
+        Self {
+            routes: Arc::clone(&shared.routes),
+            metrics: Arc::clone(&shared.metrics),
+            health: Arc::clone(&shared.health),
+            changes: Arc::clone(&shared.changes),
+        }
+    }
+}
+
+/// The registrar while it runs. Dropping it stops and joins its threads.
+#[derive(Debug)]
+pub struct Registrar {
+    inbox: Arc<Inbox>,
+    reader: Option<ReaderThread>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// The reader's thread, and what makes it end.
+#[derive(Debug)]
+struct ReaderThread {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Why the registrar cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrarError {
+    /// The bus cannot be used as it is configured.
+    #[error("the bus cannot be used")]
+    Bus(#[from] BusError),
+    /// The operating system gave no thread or no event queue.
+    #[error("a thread of the registrar cannot be started")]
+    Thread(#[from] io::Error),
+}
+
+/// How the rest of the router speaks to the registrar. Never waits.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    inbox: Arc<Inbox>,
+}
+
+impl Orders {
+    /// The operator's routes of `origin` are now these, and no others. Of several orders that wait
+    /// for the writer, the last one counts.
+    pub fn replace(&self, origin: Origin, routes: Vec<Registration>) {
+        self.inbox.replace(origin, routes);
+    }
+
+    /// Somebody else answered at the address of a TLS endpoint: take it out of the table.
+    ///
+    /// While 1,024 such reports wait, further ones are dropped; the next request that is led there
+    /// reports it again.
+    pub fn wrong_identity(&self, route: RouteKey, endpoint: Arc<Endpoint>) {
+        self.inbox.wrong_identity(route, endpoint);
+    }
+}
+
+impl Registrar {
+    /// Publishes the table of `registry`, which holds the routes known before the bus is heard, and
+    /// keeps it up to date from then on.
+    ///
+    /// # Errors
+    /// [`RegistrarError`]. That no server is there is not an error.
+    pub fn start(
+        settings: Settings,
+        registry: Registry,
+        outlets: Outlets,
+        now: Now,
+    ) -> Result<Self, RegistrarError> {
+        let inbox = Arc::new(Inbox::default());
+        let mut registrar = Self {
+            inbox: Arc::clone(&inbox),
+            reader: None,
+            writer: None,
+        };
+        let mut writer = Writer::new(
+            registry,
+            Arc::clone(&inbox),
+            outlets.clone(),
+            settings.prune_interval,
+            now,
+        );
+        writer.publish();
+        let name = || "registrar".to_owned();
+        let thread = thread::Builder::new().name(name());
+        registrar.writer = Some(thread.spawn(move || writer.run())?);
+        if settings.bus.is_some() {
+            let state = &outlets.metrics.registry.bus_state;
+            state.set(RegistryMetrics::BUS_DOWN);
+            registrar.reader = Some(start_reader(settings, inbox, outlets)?);
+        }
+        Ok(registrar)
+    }
+
+    /// A handle to give orders with.
+    pub fn orders(&self) -> Orders {
+        Orders {
+            inbox: Arc::clone(&self.inbox),
+        }
+    }
+
+    /// Leaves the bus, applies what has arrived, and joins both threads.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(ReaderThread { stop, thread }) = self.reader.take() {
+            // An error says that it has stopped already. A panic was reported by its thread.
+            stop.send(()).ok();
+            thread.join().ok();
+        }
+        self.inbox.stop();
+        if let Some(thread) = self.writer.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Registrar {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// Starts the reader's thread, and waits until it has understood how to reach the bus.
+fn start_reader(
+    settings: Settings,
+    inbox: Arc<Inbox>,
+    outlets: Outlets,
+) -> Result<ReaderThread, RegistrarError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (stop, stopped) = oneshot::channel();
+    let (report, reported) = std::sync::mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("bus".to_owned());
+    let thread = thread.spawn(move || {
+        runtime.block_on(async move {
+            let bus = match settings.connect().await {
+                Ok(bus) => bus,
+                Err(error) => return report.send(Err(error)).unwrap_or_default(),
+            };
+            report.send(Ok(())).unwrap_or_default();
+            read(bus, settings, inbox, outlets, stopped).await;
+        });
+    })?;
+    match reported.recv() {
+        Ok(Ok(())) => Ok(ReaderThread { stop, thread }),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(io::Error::other("the reader ended before it began").into()),
+    }
+}
+
+async fn read(
+    bus: Bus,
+    settings: Settings,
+    inbox: Arc<Inbox>,
+    outlets: Outlets,
+    stopped: oneshot::Receiver<()>,
+) {
+    let reader = Reader::new(bus, settings, inbox, outlets);
+    // This thread has nothing else to do: a budget would only make the reader stop before it has
+    // emptied its subscription.
+    let reading = tokio::task::coop::unconstrained(reader.run());
+    tokio::select! {
+        biased;
+        _ = stopped => {}
+        ended = reading => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the bus is lost for good");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! The thread that talks to the bus.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusError, Delivery, Event, Subscription};
+use protocol::bus::{
+    Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_START, Register, RouterEvent, Start,
+};
+use router_core::coalesce::Notice;
+use router_core::registration::{Accepted, Registration, RegistrationRules, Rejection, Withdrawal};
+use tokio::time::{Instant, sleep_until};
+
+use super::Outlets;
+use super::inbox::Inbox;
+use super::settings::Settings;
+use crate::metrics::RegistryMetrics;
+
+/// Notices that are handed over at once.
+const NOTICES: usize = 256;
+
+/// The shortest time between two requests to all registrars for everything that they have. Asking
+/// again while their answers are what overwhelms us would not help.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// The bytes of a bad message that are logged.
+const SHOWN: usize = 512;
+
+/// The state of the reader's thread.
+pub(super) struct Reader {
+    bus: Bus,
+    inbox: Arc<Inbox>,
+    outlets: Outlets,
+    rules: RegistrationRules,
+    start: Start,
+    remind_interval: Duration,
+}
+
+impl Reader {
+    pub(super) fn new(bus: Bus, settings: Settings, inbox: Arc<Inbox>, outlets: Outlets) -> Self {
+        Self {
+            bus,
+            inbox,
+            outlets,
+            rules: settings.rules,
+            start: settings.start,
+            remind_interval: settings.remind_interval,
+        }
+    }
+
+    /// Works until the bus is closed.
+    ///
+    /// # Errors
+    /// It is closed, which only we do.
+    pub(super) async fn run(self) -> Result<(), BusError> {
+        let registrations = self.bus.subscribe_pattern(ROUTER_PATTERN).await?;
+        let greets = self.bus.subscribe(&ROUTER_GREET).await?;
+        tokio::join!(
+            self.registrations(registrations),
+            self.greets(greets),
+            self.events(),
+        );
+        Ok(())
+    }
+
+    /// Moves what arrives into the inbox.
+    async fn registrations(&self, mut arriving: Subscription) {
+        let mut notices = VecDeque::with_capacity(NOTICES);
+        while let Some(delivery) = arriving.next().await {
+            self.read(&delivery, &mut notices);
+            while let Some(delivery) = arriving.try_next() {
+                self.read(&delivery, &mut notices);
+                if notices.len() >= NOTICES {
+                    self.inbox.offer(&mut notices).await;
+                }
+            }
+            self.inbox.offer(&mut notices).await;
+        }
+    }
+
+    fn read(&self, delivery: &Delivery, notices: &mut VecDeque<Notice>) {
+        match RouterEvent::decode(delivery.subject(), delivery.payload()) {
+            Ok(RouterEvent::Register(message)) => {
+                let accepted = Registration::from_message(&message, &self.rules);
+                self.accept(delivery, &message, accepted, notices, Notice::Register);
+            }
+            Ok(RouterEvent::Unregister(message)) => {
+                let accepted = Withdrawal::from_message(&message, &self.rules);
+                self.accept(delivery, &message, accepted, notices, Notice::Unregister);
+            }
+            Ok(RouterEvent::Other) => {}
+            Err(error) => self.refuse(delivery, &error.reason()),
+        }
+    }
+
+    fn accept<T>(
+        &self,
+        delivery: &Delivery,
+        message: &Register,
+        accepted: Result<Accepted<T>, Rejection>,
+        notices: &mut VecDeque<Notice>,
+        notice: fn(T) -> Notice,
+    ) {
+        match accepted {
+            Ok(accepted) => {
+                notices.extend(accepted.claims.into_iter().map(notice));
+                if let Some(bad) = accepted.bad_uris.first() {
+                    let reason = format!("{bad:?} in {:?}", message.uris);
+                    self.refuse(delivery, &reason);
+                }
+            }
+            Err(Rejection::OtherSegment) => {}
+            Err(rejection) => self.refuse(delivery, &rejection),
+        }
+    }
+
+    fn refuse(&self, delivery: &Delivery, error: &dyn Display) {
+        self.outlets.metrics.registry.invalid_messages.add(1);
+        let payload = delivery.payload();
+        let shown = &payload[..payload.len().min(SHOWN)];
+        tracing::warn!(
+            %error,
+            subject = delivery.subject(),
+            payload = %shown.escape_ascii(),
+            "validation-error"
+        );
+    }
+
+    /// Tells every registrar that asks who we are.
+    async fn greets(&self, mut arriving: Subscription<Greet>) {
+        while let Some(greet) = arriving.next().await {
+            if let Err(error) = self.bus.reply(&greet, &self.start).await {
+                tracing::debug!(%error, "greet-not-answered");
+            }
+        }
+    }
+
+    /// Follows the connection.
+    async fn events(&self) {
+        let mut events = self.bus.events();
+        let mut link = Link::new(Instant::now() + self.remind_interval);
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.event(event, &mut link),
+                    None => return,
+                },
+                () = sleep_until(link.start_at.unwrap_or(link.remind_at)) => {
+                    self.wake(&mut link).await;
+                }
+            }
+        }
+    }
+
+    fn event(&self, event: Event, link: &mut Link) {
+        let now = Instant::now();
+        let metrics = &self.outlets.metrics.registry;
+        match event {
+            Event::Connected { server, again } => {
+                link.up = true;
+                link.refusal = None;
+                link.ask(now);
+                metrics.bus_state.set(RegistryMetrics::BUS_UP);
+                self.outlets.health.bus(true);
+                self.inbox.bus_back();
+                let nats_host = &*server;
+                if again {
+                    tracing::info!(nats_host, "nats-connection-reconnected");
+                } else {
+                    tracing::info!(nats_host, "Successfully-connected-to-nats");
+                }
+            }
+            Event::Disconnected => {
+                link.up = false;
+                link.start_at = None;
+                link.remind_at = now + self.remind_interval;
+                metrics.bus_state.set(RegistryMetrics::BUS_DOWN);
+                metrics.bus_losses.add(1);
+                self.outlets.health.bus(false);
+                self.inbox.bus_lost();
+                tracing::warn!("nats-connection-disconnected");
+            }
+            Event::Refused { reason } => {
+                if link.refusal.is_none() {
+                    tracing::warn!(%reason, "nats-connection-failed");
+                }
+                link.refusal = Some(reason);
+            }
+            Event::SlowConsumer { dropped } => {
+                // What was dropped is as unknown as what was said while there was no connection.
+                metrics.dropped_messages.add(dropped);
+                metrics.bus_losses.add(1);
+                self.inbox.bus_lost();
+                if link.up {
+                    self.inbox.bus_back();
+                    link.ask(now);
+                }
+                tracing::warn!(dropped, "nats-slow-consumer");
+            }
+        }
+    }
+
+    /// Does what was due at this time.
+    async fn wake(&self, link: &mut Link) {
+        let now = Instant::now();
+        if link.start_at.is_some_and(|at| at <= now) {
+            link.started(now);
+            if let Err(error) = self.bus.publish(&ROUTER_START, &self.start).await {
+                tracing::warn!(%error, "router-start-not-published");
+                if link.up {
+                    link.ask(now);
+                }
+            }
+        }
+        if link.remind_at <= now {
+            link.remind_at = now + self.remind_interval;
+            if !link.up {
+                let reason = link.refusal.as_deref().unwrap_or_default();
+                tracing::warn!(reason, "nats-connection-still-disconnected");
+            }
+        }
+    }
+}
+
+/// The connection as the reader sees it.
+#[derive(Debug)]
+struct Link {
+    up: bool,
+    /// Why the last attempt to connect failed, since the last that did not.
+    refusal: Option<Arc<str>>,
+    remind_at: Instant,
+    /// When to ask all registrars for everything that they have.
+    start_at: Option<Instant>,
+    last_start: Option<Instant>,
+}
+
+impl Link {
+    fn new(remind_at: Instant) -> Self {
+        Self {
+            up: false,
+            refusal: None,
+            remind_at,
+            start_at: None,
+            last_start: None,
+        }
+    }
+
+    /// Plans to ask all registrars, now or as soon as it is time again.
+    fn ask(&mut self, now: Instant) {
+        let earliest = self.last_start.map_or(now, |last| last + START_PAUSE);
+        self.start_at = Some(earliest.max(now));
+    }
+
+    fn started(&mut self, now: Instant) {
+        self.start_at = None;
+        self.last_start = Some(now);
+    }
+}

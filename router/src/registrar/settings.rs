@@ -1,0 +1,142 @@
+//! How the registrar behaves.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use bus::{Bus, BusError, Hub};
+use protocol::bus::Start;
+use router_core::registration::{RegistrationRules, Sharding};
+
+use crate::config::{self, BusConfig, Config};
+
+/// Deliveries that wait for the reader. The reader is never busy for long; one more counts as a
+/// loss of the bus.
+const DELIVERIES: usize = 131_072;
+
+/// How the registrar behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the bus is; none: routes come from the operator alone.
+    pub bus: Option<BusAt>,
+    /// What we say of ourselves on the bus.
+    pub start: Start,
+    /// Which registrations are accepted.
+    pub rules: RegistrationRules,
+    /// How often claims that lapsed are looked for; none: never.
+    pub prune_interval: Option<Duration>,
+    /// How often the absence of the bus is logged.
+    pub remind_interval: Duration,
+}
+
+/// Where the bus is.
+#[derive(Clone, Debug)]
+pub enum BusAt {
+    /// On the network.
+    Servers(Box<bus::Options>),
+    /// In this process.
+    Hub(Hub),
+}
+
+impl Settings {
+    /// What the configuration says.
+    pub fn new(config: &Config) -> Self {
+        let threshold = config.registry.stale_threshold;
+        let ping = config.bus.as_ref().map(|bus| bus.ping_interval);
+        Self {
+            bus: config
+                .bus
+                .as_ref()
+                .map(|bus| BusAt::Servers(options(bus).into())),
+            start: Start {
+                id: format!("{}-{}", config.process.index, random_uuid()),
+                hosts: vec![local_address().to_string()],
+                minimum_register_interval_in_seconds: config.process.start_delay.as_secs(),
+                prune_threshold_in_seconds: threshold.as_secs(),
+            },
+            rules: RegistrationRules {
+                max_threshold: threshold,
+                sharding: sharding(config),
+                http2: false,
+            },
+            // Without a bus nobody renews a claim, and the operator's do not lapse.
+            prune_interval: config.bus.as_ref().map(|_| config.registry.prune_interval),
+            remind_interval: ping.unwrap_or(Duration::from_secs(20)),
+        }
+    }
+
+    /// Starts to connect.
+    pub(super) async fn connect(&self) -> Result<Bus, BusError> {
+        match &self.bus {
+            Some(BusAt::Servers(options)) => Bus::connect(options).await,
+            Some(BusAt::Hub(hub)) => Ok(Bus::in_memory(hub, DELIVERIES)),
+            None => Err(BusError::NotConnected),
+        }
+    }
+}
+
+fn options(bus: &BusConfig) -> bus::Options {
+    let server = |server: &config::BusServer| bus::Server {
+        host: server.host.clone(),
+        port: server.port,
+    };
+    bus::Options {
+        servers: bus.servers.iter().map(server).collect(),
+        login: (!bus.user.is_empty()).then(|| bus::Login {
+            user: bus.user.clone(),
+            password: bus.password.reveal().to_owned(),
+        }),
+        tls: bus.tls.as_ref().map(|tls| bus::Tls {
+            authorities: tls.ca_certs.clone(),
+            identity: (!tls.cert_chain.is_empty()).then(|| bus::Identity {
+                chain: tls.cert_chain.clone(),
+                key: tls.private_key.reveal().to_owned(),
+            }),
+        }),
+        name: "router".to_owned(),
+        ping_interval: bus.ping_interval,
+        subscription_capacity: DELIVERIES,
+        ..bus::Options::default()
+    }
+}
+
+fn sharding(config: &Config) -> Sharding {
+    let segments = || config.registry.isolation_segments.clone();
+    match config.registry.sharding {
+        config::Sharding::All => Sharding::All,
+        config::Sharding::Segments => Sharding::Segments(segments()),
+        config::Sharding::SharedAndSegments => Sharding::SharedAndSegments(segments()),
+    }
+}
+
+fn random_uuid() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
+}
+
+/// The address that this machine uses towards the world. Connecting a datagram socket sends
+/// nothing, it only chooses a route.
+fn local_address() -> IpAddr {
+    let chosen = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(8, 8, 8, 8), 53))?;
+        socket.local_addr()
+    });
+    chosen.map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_message_is_made_of_the_configuration() {
+        let mut config = Config::default();
+        config.process.index = 3;
+        let settings = Settings::new(&config);
+        let again = Settings::new(&config);
+        assert!(settings.start.id.starts_with("3-"));
+        assert_ne!(settings.start.id, again.start.id);
+        assert_eq!(settings.start.prune_threshold_in_seconds, 120);
+        assert_eq!(settings.start.minimum_register_interval_in_seconds, 5);
+        let host: IpAddr = settings.start.hosts[0].parse().unwrap();
+        assert!(!host.is_unspecified());
+    }
+}

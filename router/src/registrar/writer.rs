@@ -1,0 +1,183 @@
+//! The thread that changes the table.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use router_core::coalesce::{Batch, Notice};
+use router_core::registry::{Change, Command, Cycle, Registry};
+use router_core::tick::Tick;
+
+use super::inbox::{Inbox, Work};
+use super::report::Report;
+use super::retired::Retired;
+use super::{Now, Outlets};
+use crate::metrics::Action;
+
+/// Claims that are applied before the table is published, so that the first of many that came at
+/// once are served before the last of them is looked at.
+const CLAIMS_A_TABLE: usize = 1024;
+
+/// How soon replaced tables are looked at again while somebody reads them.
+const RETIRED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How soon the log is told what it was not told.
+const REPORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the writer sleeps when there is nothing to come.
+const IDLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// The state of the writer's thread.
+pub(super) struct Writer {
+    registry: Registry,
+    inbox: Arc<Inbox>,
+    outlets: Outlets,
+    now: Now,
+    prune_interval: Option<Duration>,
+    next_prune: Tick,
+    retired: Retired,
+    report: Report,
+}
+
+impl Writer {
+    pub(super) fn new(
+        registry: Registry,
+        inbox: Arc<Inbox>,
+        outlets: Outlets,
+        prune_interval: Option<Duration>,
+        now: Now,
+    ) -> Self {
+        let next_prune = now().plus(prune_interval.unwrap_or_default());
+        Self {
+            registry,
+            inbox,
+            report: Report::new(outlets.clone()),
+            outlets,
+            now,
+            prune_interval,
+            next_prune,
+            retired: Retired::default(),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            let work = self.inbox.wait(Instant::now() + self.patience());
+            let stopping = work.stopping;
+            self.apply(work);
+            if self.prune_interval.is_some() && (self.now)() >= self.next_prune {
+                self.prune();
+            }
+            self.retired.release();
+            self.report.catch_up();
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Publishes the registry's table.
+    pub(super) fn publish(&mut self) {
+        let table = Arc::new(self.registry.table());
+        let metrics = &self.outlets.metrics.registry;
+        metrics.generation.set(table.generation());
+        metrics.routes.set(table.len() as u64);
+        metrics.endpoints.set(table.endpoints() as u64);
+        self.retired.keep(self.outlets.routes.swap(table));
+    }
+
+    fn patience(&self) -> Duration {
+        let pause = match (self.retired.is_empty(), self.report.is_behind()) {
+            (false, _) => RETIRED_PAUSE,
+            (true, true) => REPORT_PAUSE,
+            (true, false) => IDLE_PAUSE,
+        };
+        let prune = self
+            .prune_interval
+            .map(|_| self.next_prune.since((self.now)()));
+        prune.map_or(pause, |prune| prune.min(pause))
+    }
+
+    fn apply(&mut self, work: Work) {
+        let now = (self.now)();
+        for (origin, registrations) in work.files {
+            let command = Command::ReplaceStatic {
+                origin,
+                registrations,
+            };
+            let change = self.registry.apply(command, now);
+            self.commit(&change);
+        }
+        let mut change = Change::default();
+        for (route, endpoint) in work.impostors {
+            change.extend(self.registry.prune_endpoint(&route, &endpoint, now));
+        }
+        self.commit(&change);
+        if work.bus.lost {
+            self.registry.apply(Command::BusLost, now);
+        }
+        if work.bus.back {
+            self.registry.apply(Command::BusBack, now);
+        }
+        self.apply_notices(work.notices);
+    }
+
+    fn apply_notices(&mut self, notices: Batch) {
+        let mut notices = notices.in_order();
+        let metrics = Arc::clone(&self.outlets.metrics);
+        while notices.len() > 0 {
+            let now = (self.now)();
+            let mut change = Change::default();
+            for notice in notices.by_ref().take(CLAIMS_A_TABLE) {
+                change.extend(self.notice(notice, now));
+            }
+            metrics.registry.updated_at.set(now.as_millis());
+            metrics.registry.buffered_messages.set(notices.len() as u64);
+            self.commit(&change);
+        }
+    }
+
+    fn notice(&mut self, notice: Notice, now: Tick) -> Change {
+        let metrics = Arc::clone(&self.outlets.metrics);
+        let Notice::Register(registration) = &notice else {
+            metrics.registry.unregistered("");
+            return self.registry.apply(notice.into(), now);
+        };
+        let component = registration.facts.tag("component");
+        let component = component.map(|tag| tag.as_str().to_owned());
+        let before = self.registry.counts();
+        let change = self.registry.apply(notice.into(), now);
+        let after = self.registry.counts();
+        let action = if after.added > before.added {
+            Action::Added
+        } else if after.updated > before.updated {
+            Action::Updated
+        } else if after.renewed > before.renewed {
+            Action::Refreshed
+        } else {
+            Action::Unmodified
+        };
+        let component = component.as_deref().unwrap_or_default();
+        metrics.registry.registered(component, action);
+        change
+    }
+
+    fn prune(&mut self) {
+        let now = (self.now)();
+        self.next_prune = now.plus(self.prune_interval.unwrap_or_default());
+        match self.registry.prune(now) {
+            Cycle::Suspended => tracing::info!("prune-suspended"),
+            Cycle::Freshened => tracing::info!("prune-resumed"),
+            Cycle::Pruned(change) => self.commit(&change),
+        }
+    }
+
+    /// Publishes the table if it changed, and then tells of it.
+    fn commit(&mut self, change: &Change) {
+        if !change.is_empty() {
+            self.publish();
+            let generation = self.registry.table().generation();
+            self.report.tell(change, generation);
+        }
+    }
+}
