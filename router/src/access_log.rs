@@ -7,9 +7,9 @@ mod file;
 mod writer;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ pub struct AccessLog {
 #[derive(Debug)]
 struct Running {
     queue: SyncSender<Chunk>,
-    finished: Receiver<()>,
+    /// Behind a lock only because a receiver is not `Sync`; one thread asks once.
+    finished: Mutex<Receiver<()>>,
     thread: JoinHandle<()>,
 }
 
@@ -111,7 +112,7 @@ impl AccessLog {
             state,
             running: Some(Running {
                 queue,
-                finished,
+                finished: Mutex::new(finished),
                 thread,
             }),
         })
@@ -153,6 +154,9 @@ impl AccessLog {
             return true;
         };
         drop(queue);
+        let finished = finished
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let in_time = finished.recv_timeout(STOP_LIMIT).is_ok();
         in_time && thread.join().is_ok()
     }

@@ -1,16 +1,31 @@
 //! The edge router: listeners, data path, registrar, admin endpoint.
 
+mod accept;
 pub mod access_log;
 pub mod admin;
 pub mod args;
+mod buffers;
 pub mod changes;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod connection;
 pub mod connections;
+mod deadlines;
+pub mod edge;
+mod exchange;
+pub mod frame;
+mod futures;
 pub mod health;
+pub mod listen;
 pub mod metrics;
 pub mod registrar;
+mod relay;
 pub mod resolver;
+pub mod server;
+pub mod settings;
 pub mod shared;
+mod socket;
+mod upstream;
 pub mod watch;
+mod worker;

@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
+use component::telemetry;
+use mimalloc::MiMalloc;
 use router::args::{Args, PASSWORD_VARIABLE};
-use router::client;
 use router::config::{Config, Loaded};
+use router::{client, frame};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -31,19 +35,28 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.instead.print_example {
         out.write_all(Config::example().as_bytes())?;
     } else if let Some(file) = &args.config {
+        let config = load(file)?;
         if args.instead.print_config {
-            out.write_all(load(file)?.to_yaml().as_bytes())?;
+            out.write_all(config.to_yaml().as_bytes())?;
         } else if args.instead.check {
-            load(file)?.check_files()?;
+            config.check_files()?;
             writeln!(out, "ok")?;
         } else {
-            let missing = "one of --check, --print-config or a command is missing\n";
-            Args::command()
-                .error(ErrorKind::MissingRequiredArgument, missing)
-                .exit();
+            return serve(config);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
+    config.check_files()?;
+    let log = telemetry::init(telemetry::Settings {
+        level: config.logging.level,
+        lines: config.logging.lines,
+        timestamp: config.logging.timestamp,
+        source: "gorouter",
+    })?;
+    Ok(frame::run(config, log.level.clone()))
 }
 
 /// Reads the configuration; remarks about it go to standard error.

@@ -116,6 +116,15 @@ impl Edits {
         &self.added
     }
 
+    /// The value of an added field; empty when there is none.
+    #[must_use]
+    pub fn added_value(&self, name: &str) -> &[u8] {
+        let named = |&(added, _): &(&[u8], &[u8])| added == name.as_bytes();
+        self.added_fields()
+            .find(named)
+            .map_or(&[], |(_, value)| value)
+    }
+
     /// The added fields as names and values.
     pub fn added_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.added.split(|&byte| byte == b'\n').filter_map(|line| {

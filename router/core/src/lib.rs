@@ -6,6 +6,7 @@ pub mod balance;
 pub mod cidr;
 pub mod coalesce;
 pub mod endpoint;
+pub mod error_page;
 pub mod explain;
 pub mod failure;
 pub mod field;

@@ -62,7 +62,7 @@ pub struct RouteOptions {
 }
 
 /// Timeouts and limits of one route; `None` leaves the router's own in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoutePolicy {
     /// For connecting to a backend.
     pub connect: Option<Duration>,

@@ -82,7 +82,7 @@ pub fn edit(
     if arrival.connection_names_fields {
         drop_named(fields, rules, edits);
     }
-    add_framing(fields, arrival, edits);
+    add_framing(arrival, edits);
     let keep = add_connection(rules, arrival, &seen, edits);
     add_forwarded(fields, rules, arrival, &seen, edits);
     edits.add("X-Vcap-Request-Id", arrival.id.as_bytes());
@@ -197,7 +197,7 @@ pub(super) fn drop_named(fields: Fields<'_>, rules: &Rules, edits: &mut Edits) {
     }
 }
 
-fn add_framing(_fields: Fields<'_>, arrival: &Arrival<'_>, edits: &mut Edits) {
+fn add_framing(arrival: &Arrival<'_>, edits: &mut Edits) {
     if let Some(host) = arrival.missing_host {
         edits.add("Host", host);
     }
@@ -277,11 +277,16 @@ fn strips_forwarded_for(fields: Fields<'_>, rules: &Rules) -> bool {
 
 /// The value of `X-Forwarded-Proto` as it goes out, for the log.
 #[must_use]
-pub fn forwarded_proto<'a>(fields: Fields<'a>, rules: &Rules, arrival: &Arrival<'_>) -> &'a [u8] {
+pub fn forwarded_proto<'a>(
+    fields: Fields<'a>,
+    rules: &Rules,
+    trusted: bool,
+    tls: bool,
+) -> &'a [u8] {
     let overruled = rules.force_forwarded_proto_https || rules.sanitize_forwarded_proto;
-    let kept = arrival.client.trusted && !overruled && !rules.prevent_x_spoofing;
+    let kept = trusted && !overruled && !rules.prevent_x_spoofing;
     let sent = fields.first(FieldKind::XForwardedProto).filter(|_| kept);
-    let https = rules.force_forwarded_proto_https || arrival.tls;
+    let https = rules.force_forwarded_proto_https || tls;
     sent.unwrap_or(if https { b"https" } else { b"http" })
 }
 

@@ -135,6 +135,7 @@ enum Stage {
     #[default]
     RequestLine,
     Fields,
+    Complete,
 }
 
 /// Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for one).
@@ -164,13 +165,19 @@ impl RequestParser {
     /// Whether a request line has been read, or a part of one.
     #[must_use]
     pub fn has_begun(&self, buffer: &[u8]) -> bool {
-        self.stage == Stage::Fields || buffer.len() > self.lines.position()
+        self.has_request_line() || buffer.len() > self.lines.position()
     }
 
-    /// Whether the request line is complete, so that an answer may name the target.
+    /// Whether the head is complete and well formed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stage == Stage::Complete
+    }
+
+    /// Whether the request line is, so that the log may name method and target.
     #[must_use]
     pub fn has_request_line(&self) -> bool {
-        self.stage == Stage::Fields
+        self.stage != Stage::RequestLine
     }
 
     /// Reads on. `buffer` is the same buffer as before with more bytes at its end.
@@ -188,6 +195,7 @@ impl RequestParser {
                 self.request_line(buffer, line, limits)?;
             } else if line.is_empty() {
                 self.finish(buffer)?;
+                self.stage = Stage::Complete;
                 return Ok(true);
             } else {
                 self.field_line(buffer, line, limits)?;

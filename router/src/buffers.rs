@@ -1,0 +1,195 @@
+//! Buffers of one worker. A connection has one only while bytes are in it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What a head and the beginning of most bodies fit in.
+const SMALL: usize = 16 << 10;
+
+/// What long bodies are copied through where they cannot be spliced.
+const LARGE: usize = 256 << 10;
+
+/// Buffers kept for the next taker, of each size; more are given back to the allocator.
+const KEPT_SMALL: usize = 512;
+const KEPT_LARGE: usize = 16;
+
+/// The buffers of one worker, the last returned first out: it is still in the cache.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    small: RefCell<Vec<Box<[u8]>>>,
+    large: RefCell<Vec<Box<[u8]>>>,
+}
+
+impl Buffers {
+    /// An empty store.
+    #[must_use]
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::default()
+    }
+
+    /// An empty buffer of 16 KiB.
+    #[inline]
+    #[must_use]
+    pub(crate) fn small(self: &Rc<Self>) -> Buffer {
+        let bytes = self.small.borrow_mut().pop();
+        Buffer::new(
+            bytes.unwrap_or_else(|| vec![0; SMALL].into()),
+            Rc::clone(self),
+        )
+    }
+
+    /// An empty buffer of 256 KiB.
+    #[must_use]
+    pub(crate) fn large(self: &Rc<Self>) -> Buffer {
+        let bytes = self.large.borrow_mut().pop();
+        Buffer::new(
+            bytes.unwrap_or_else(|| vec![0; LARGE].into()),
+            Rc::clone(self),
+        )
+    }
+
+    fn give_back(&self, bytes: Box<[u8]>) {
+        let (kept, most) = match bytes.len() {
+            SMALL => (&self.small, KEPT_SMALL),
+            LARGE => (&self.large, KEPT_LARGE),
+            _ => return,
+        };
+        let mut kept = kept.borrow_mut();
+        if kept.len() < most {
+            kept.push(bytes);
+        }
+    }
+}
+
+/// Bytes that were read and not yet used up. Goes back to its worker when dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Box<[u8]>,
+    filled: usize,
+    home: Rc<Buffers>,
+}
+
+impl Buffer {
+    const fn new(bytes: Box<[u8]>, home: Rc<Buffers>) -> Self {
+        Self {
+            bytes,
+            filled: 0,
+            home,
+        }
+    }
+
+    /// The bytes that were read.
+    #[inline]
+    #[must_use]
+    pub(crate) fn filled(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    /// Room for more bytes, to be followed by [`add`](Self::add).
+    #[inline]
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.filled..]
+    }
+
+    /// Takes note of `count` bytes written into [`room`](Self::room).
+    #[inline]
+    pub(crate) fn add(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.bytes.len());
+    }
+
+    /// Whether there is no room.
+    #[must_use]
+    pub(crate) fn is_full(&self) -> bool {
+        self.filled == self.bytes.len()
+    }
+
+    /// How many bytes it can hold.
+    #[must_use]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets the first `count` bytes and moves the rest to the front.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.bytes
+            .copy_within(count.min(self.filled)..self.filled, 0);
+        self.filled = self.filled.saturating_sub(count);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Moves the bytes of `from` down to `to`, which must not be above.
+    pub(crate) fn move_down(&mut self, from: std::ops::Range<usize>, to: usize) {
+        self.bytes.copy_within(from, to);
+    }
+
+    /// Makes room for heads larger than usual: at least `capacity` bytes in all.
+    pub(crate) fn grow(&mut self, capacity: usize) {
+        if capacity <= self.bytes.len() {
+            return;
+        }
+        let mut larger = vec![0; capacity].into_boxed_slice();
+        larger[..self.filled].copy_from_slice(self.filled());
+        self.home
+            .give_back(std::mem::replace(&mut self.bytes, larger));
+    }
+
+    /// Appends bytes that are known to fit; says whether they did.
+    #[must_use]
+    pub(crate) fn append(&mut self, more: &[u8]) -> bool {
+        let Some(room) = self.bytes[self.filled..].get_mut(..more.len()) else {
+            return false;
+        };
+        room.copy_from_slice(more);
+        self.filled += more.len();
+        true
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.home.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_buffer_back_is_the_next_out() {
+        let buffers = Buffers::new();
+        let (mut first, second) = (buffers.small(), buffers.small());
+        first.room()[0] = 7;
+        drop(second);
+        drop(first);
+        assert_eq!(buffers.small().room()[0], 7);
+        assert_eq!(buffers.small.borrow().len(), 2);
+    }
+
+    #[test]
+    fn a_grown_buffer_keeps_its_bytes_and_its_old_memory_goes_back() {
+        let buffers = Buffers::new();
+        let mut buffer = buffers.small();
+        assert!(buffer.append(b"abc"));
+        buffer.grow(100_000);
+        assert_eq!(
+            (buffer.filled(), buffer.capacity()),
+            (b"abc".as_slice(), 100_000)
+        );
+        assert_eq!(buffers.small.borrow().len(), 1);
+        buffer.consume(2);
+        assert_eq!(buffer.filled(), b"c");
+    }
+
+    #[test]
+    fn no_more_are_kept_than_said() {
+        let buffers = Buffers::new();
+        let taken: Vec<_> = (0..KEPT_LARGE + 5).map(|_| buffers.large()).collect();
+        drop(taken);
+        assert_eq!(buffers.large.borrow().len(), KEPT_LARGE);
+    }
+}

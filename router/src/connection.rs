@@ -1,0 +1,196 @@
+//! A client's connection: a small task that waits, and hands each burst of requests to an exchange.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::buffers::Buffer;
+use crate::connections::Seat;
+use crate::deadlines::Deadline;
+use crate::exchange::answer;
+use crate::futures::FuturePool;
+use crate::socket::{Glance, Socket};
+use crate::worker::{Phase, Worker, peer_text};
+
+/// A client's connection, shared by its task and the exchange under way.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its worker.
+    pub worker: Rc<Worker>,
+    /// The connection.
+    pub socket: Socket,
+    /// The other end; nothing for a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The other end's address as text; empty for a unix socket.
+    pub peer_text: Box<str>,
+    /// The deadline of whatever is waited for.
+    pub deadline: Deadline,
+    /// Its place in the list of connections.
+    pub seat: Seat,
+    /// A byte of the response to the current request has been sent.
+    pub answered: Cell<bool>,
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The connection waits for the next request.
+    Idle,
+    /// The connection ends; nothing unread is left on it.
+    Close,
+    /// The connection ends while the client may still be sending.
+    Linger,
+    /// The connection is cut, so that nobody takes what was sent for complete.
+    Cut,
+}
+
+impl Client {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub(crate) fn new(worker: Rc<Worker>, socket: Socket, peer: Option<SocketAddr>) -> Rc<Self> {
+        worker.opened();
+        let seat = worker.roster.enter(peer, worker.clock.now());
+        Rc::new(Self {
+            peer_text: peer_text(peer),
+            deadline: worker.deadlines.issue(),
+            answered: Cell::new(false),
+            seat,
+            socket,
+            peer,
+            worker,
+        })
+    }
+
+    /// Waits for the first bytes of a request. Nothing when the connection is over.
+    async fn first_bytes(&self) -> Option<Buffer> {
+        let worker = &self.worker;
+        self.deadline
+            .set(worker.clock.now().plus(worker.settings.client.idle));
+        poll_fn(|cx| {
+            let mut buffer = worker.tools.buffers.small();
+            match self.socket.poll_read(cx, buffer.room()) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    buffer.add(count);
+                    Poll::Ready(Some(buffer))
+                }
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => {
+                    let over = worker.phase.get() != Phase::Serving;
+                    let over = over || self.deadline.poll_expired(cx);
+                    if over {
+                        Poll::Ready(None)
+                    } else {
+                        Poll::Pending
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ends the connection so that the client can read the last response: closing with bytes unread
+    /// would make the kernel send a reset, which overtakes it (RFC 9112 §9.6).
+    async fn linger(&self) {
+        self.socket.finish();
+        self.deadline.set(self.worker.clock.now().plus(LINGER));
+        let mut left = LINGER_BYTES;
+        poll_fn(|cx| {
+            let mut buffer = self.worker.tools.buffers.small();
+            loop {
+                match self.socket.poll_read(cx, buffer.room()) {
+                    Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.deadline.poll_expired(cx) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Whether bytes of another request have come already.
+    #[must_use]
+    pub(crate) fn has_more(&self) -> bool {
+        self.socket.glance() == Glance::Bytes
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.closed();
+    }
+}
+
+/// How long, and for how many bytes, a connection is drained that ends before the client is done.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// The exchanges of one worker: how they begin, and the memory they use in turn.
+#[derive(Debug)]
+pub(crate) struct Exchanges<F, M> {
+    pool: Rc<FuturePool<F>>,
+    make: M,
+}
+
+impl<F, M> Exchanges<F, M>
+where
+    F: Future<Output = After>,
+    M: Fn(Rc<Client>, Buffer) -> F,
+{
+    /// Exchanges made by `make`.
+    #[must_use]
+    pub(crate) fn new(make: M) -> Rc<Self> {
+        Rc::new(Self {
+            pool: Rc::default(),
+            make,
+        })
+    }
+
+    /// Runs one. A panic in it ends it and nothing else.
+    async fn run(&self, client: &Rc<Client>, first: Buffer) -> Result<After, Panicked> {
+        let mut exchange = self.pool.place((self.make)(Rc::clone(client), first));
+        poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut exchange).poll(cx)));
+            polled.map_or(Poll::Ready(Err(Panicked)), |poll| poll.map(Ok))
+        })
+        .await
+    }
+}
+
+struct Panicked;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<F, M>(client: Rc<Client>, exchanges: Rc<Exchanges<F, M>>)
+where
+    F: Future<Output = After>,
+    M: Fn(Rc<Client>, Buffer) -> F,
+{
+    while let Some(first) = client.first_bytes().await {
+        match exchanges.run(&client, first).await {
+            Ok(After::Idle) => client.seat.idle(),
+            Ok(After::Close) => break,
+            Ok(After::Linger) => {
+                client.linger().await;
+                break;
+            }
+            Ok(After::Cut) => {
+                client.socket.reset_on_close();
+                break;
+            }
+            Err(Panicked) => {
+                client.worker.metrics.panic();
+                tracing::error!(peer = %client.peer_text, "request-panicked");
+                if client.answered.get() {
+                    client.socket.reset_on_close();
+                } else {
+                    answer::after_panic(&client).await;
+                }
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The edge: worker threads that accept, serve, and end together.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
+
+use crate::accept::{Accepted, Crew, HANDOVERS, Handover, accept};
+use crate::access_log::AccessLog;
+use crate::connection::{self, After, Client, Exchanges};
+use crate::connections::Ask;
+use crate::exchange;
+use crate::listen::Listener;
+use crate::resolver::Resolver;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::worker::{Parts, Phase, Worker};
+
+/// How often a closing worker looks whether its last connection has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What the edge is made of.
+#[derive(Debug)]
+pub struct EdgeParts {
+    /// Bound sockets; every worker accepts from all of them.
+    pub listeners: Vec<Arc<Listener>>,
+    /// The settings of the data path.
+    pub settings: Arc<Settings>,
+    /// What all parts of the router share.
+    pub shared: Shared,
+    /// Addresses of backends by name.
+    pub resolver: Arc<Resolver>,
+    /// Each worker's end for questions about its connections.
+    pub asks: Vec<mpsc::Receiver<Ask>>,
+}
+
+/// The running workers. Dropped, it stops them without waiting.
+#[derive(Debug)]
+pub struct Edge {
+    phase: watch::Sender<Phase>,
+    threads: Vec<JoinHandle<()>>,
+    loads: Arc<[Arc<AtomicUsize>]>,
+}
+
+impl Edge {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// A thread or its event loop could not be made.
+    pub fn start(parts: EdgeParts, log: &AccessLog) -> io::Result<Self> {
+        let EdgeParts {
+            listeners,
+            settings,
+            shared,
+            resolver,
+            asks,
+        } = parts;
+        let workers = settings.workers.max(1);
+        let loads: Arc<[_]> = (0..workers)
+            .map(|_| Arc::new(AtomicUsize::new(0)))
+            .collect();
+        let (senders, inboxes): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mpsc::channel(HANDOVERS)).unzip();
+        let senders: Arc<[_]> = senders.into();
+        let (phase, _) = watch::channel(Phase::Serving);
+        let mut edge = Self {
+            phase,
+            threads: Vec::new(),
+            loads: Arc::clone(&loads),
+        };
+        for (index, (inbox, asks)) in inboxes.into_iter().zip(asks).enumerate() {
+            let seat = Seat {
+                parts: Parts {
+                    index,
+                    shared: shared.clone(),
+                    settings: Arc::clone(&settings),
+                    resolver: Arc::clone(&resolver),
+                    log: log.handle(),
+                    load: Arc::clone(&loads[index]),
+                },
+                listeners: listeners.clone(),
+                crew: Crew::new(index, Arc::clone(&loads), Arc::clone(&senders)),
+                inbox,
+                asks,
+                phase: edge.phase.subscribe(),
+            };
+            let runtime = move || {
+                Builder::new_current_thread()
+                    .enable_io()
+                    .enable_time()
+                    .build_local(LocalOptions::default())
+            };
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            edge.threads.push(thread.spawn(move || match runtime() {
+                Ok(runtime) => runtime.block_on(seat.run()),
+                Err(error) => tracing::error!(%error, index, "worker-not-started"),
+            })?);
+        }
+        Ok(edge)
+    }
+
+    /// Client connections of all workers.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.loads.iter().map(|load| load.load(Relaxed)).sum()
+    }
+
+    /// Accepts no more, ends idle connections, and lets the others finish what is under way.
+    pub fn close(&self) {
+        self.phase.send_replace(Phase::Closing);
+    }
+
+    /// Waits until every connection has ended after [`close`](Self::close), but no longer than
+    /// `limit`. Says whether they have.
+    pub async fn finished(&self, limit: Duration) -> bool {
+        let ended = async {
+            while !self.threads.iter().all(JoinHandle::is_finished) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
+    }
+
+    /// Ends every connection now and joins the workers.
+    pub async fn stop(mut self) {
+        self.phase.send_replace(Phase::Stopped);
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            tokio::time::sleep(LOOK).await;
+        }
+        for thread in std::mem::take(&mut self.threads) {
+            if thread.join().is_err() {
+                tracing::error!("worker-panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Stopped);
+    }
+}
+
+/// What one worker thread begins with.
+struct Seat {
+    parts: Parts,
+    listeners: Vec<Arc<Listener>>,
+    crew: Crew,
+    inbox: mpsc::Receiver<Handover>,
+    asks: mpsc::Receiver<Ask>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Seat {
+    /// Runs the worker until its phase says stop, or says close and its last connection has ended.
+    /// Its tasks belong to its event loop and end with it.
+    async fn run(self) {
+        let Self {
+            parts,
+            listeners,
+            crew,
+            mut inbox,
+            asks,
+            mut phase,
+        } = self;
+        let worker = Worker::new(parts);
+        let exchanges = Exchanges::new(exchange::run);
+        let serve = {
+            let (worker, exchanges) = (Rc::clone(&worker), Rc::clone(&exchanges));
+            move |accepted: Accepted| begin(&worker, &exchanges, accepted)
+        };
+        spawn_local(Rc::clone(&worker.deadlines).sweep());
+        spawn_local(Rc::clone(&worker).housekeeping(phase.clone()));
+        let clock = worker.clock;
+        spawn_local(worker.roster.clone().answer(asks, move || clock.now()));
+        let acceptors: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| spawn_local(accept(listener, crew.clone(), serve.clone())))
+            .collect();
+        loop {
+            tokio::select! {
+                Some(handover) = inbox.recv() => enter(&worker, handover, &serve),
+                changed = phase.changed() => {
+                    if changed.is_err() || *phase.borrow_and_update() != Phase::Serving {
+                        break;
+                    }
+                }
+            }
+        }
+        acceptors.iter().for_each(tokio::task::JoinHandle::abort);
+        while let Ok(handover) = inbox.try_recv() {
+            enter(&worker, handover, &serve);
+        }
+        worker.end_idle();
+        while *phase.borrow() == Phase::Closing && worker.load.load(Relaxed) > 0 {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                changed = phase.changed() => if changed.is_err() { break },
+            }
+        }
+        worker.log.borrow_mut().flush();
+    }
+}
+
+/// Begins to serve a connection that was counted for this worker.
+fn begin<F, M>(worker: &Rc<Worker>, exchanges: &Rc<Exchanges<F, M>>, accepted: Accepted)
+where
+    F: Future<Output = After> + 'static,
+    M: Fn(Rc<Client>, crate::buffers::Buffer) -> F + 'static,
+{
+    let client = Client::new(Rc::clone(worker), accepted.socket, accepted.peer);
+    spawn_local(connection::serve(client, Rc::clone(exchanges)));
+}
+
+/// Takes over a connection that another worker accepted for this one.
+fn enter(worker: &Worker, handover: Handover, serve: impl Fn(Accepted)) {
+    match handover.enter() {
+        Ok(accepted) => serve(accepted),
+        Err(error) => {
+            worker.load.fetch_sub(1, Relaxed);
+            tracing::warn!(%error, "connection-not-registered");
+        }
+    }
+}

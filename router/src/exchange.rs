@@ -1,0 +1,205 @@
+//! One request and its response, from the first byte of one to the last byte of the other.
+//!
+//! Reads downwards: the head is read (`head`), a route and an endpoint are chosen (`select`), the
+//! request is sent and the response awaited (`attempt`), the response is forwarded (`respond`), or
+//! a failure is answered (`answer`); what happened is written down (`story`).
+
+pub(crate) mod answer;
+mod attempt;
+mod head;
+mod respond;
+mod select;
+mod send;
+mod story;
+
+use std::rc::Rc;
+
+use router_core::failure::{Answer, Failure};
+use router_core::field::{FieldKind, Fields};
+use router_core::headers::client;
+use router_core::http1::framing::BodyLength;
+use router_core::http1::request::RequestHead;
+use router_core::instance;
+
+use self::head::Arrived;
+use self::story::Story;
+use crate::buffers::Buffer;
+use crate::connection::{After, Client};
+use crate::worker::{Phase, Scratch, Worker};
+
+/// Serves the requests that arrive in one burst, and says what becomes of the connection.
+pub(crate) async fn run(client: Rc<Client>, first: Buffer) -> After {
+    let worker = Rc::clone(&client.worker);
+    let story = Story::begin(&worker);
+    let scratch = worker.scratch();
+    let mut exchange = Exchange {
+        client,
+        worker,
+        input: first,
+        behind: None,
+        scratch,
+        story,
+    };
+    let after = loop {
+        let after = exchange.serve().await;
+        if after != After::Idle || exchange.input.filled().is_empty() {
+            break after;
+        }
+        exchange.story = Story::begin(&exchange.worker);
+    };
+    let Exchange {
+        worker, scratch, ..
+    } = exchange;
+    worker.keep(scratch);
+    after
+}
+
+/// The state of one request.
+#[derive(Debug)]
+struct Exchange {
+    client: Rc<Client>,
+    worker: Rc<Worker>,
+    /// The request's head, what came of its body with it, and perhaps requests behind it.
+    input: Buffer,
+    /// What came behind a chunked body.
+    behind: Option<Buffer>,
+    scratch: Box<Scratch>,
+    story: Story,
+}
+
+impl Exchange {
+    async fn serve(&mut self) -> After {
+        self.client.answered.set(false);
+        match self.read_head().await {
+            Ok(Arrived::Complete) => {}
+            Ok(Arrived::Nothing) => return After::Close,
+            Err(failure) => {
+                let after = self.answer(&failure).await;
+                self.record();
+                return after;
+            }
+        }
+        let authority = self.head().authority.of(self.input.filled());
+        self.client.seat.exchange(authority);
+        self.story.client = client::Client::of(
+            self.client.peer.map(|peer| peer.ip()),
+            self.fields(),
+            &self.worker.settings.trusted_proxies,
+        );
+        let after = match self.proxy().await {
+            Ok(after) => after,
+            Err(failure) => self.answer(&failure).await,
+        };
+        self.record();
+        if after == After::Idle {
+            self.forget();
+            if self.worker.phase.get() != Phase::Serving {
+                return After::Close;
+            }
+        }
+        after
+    }
+
+    /// Sends the request to endpoints in turn until one responds, and forwards its response.
+    async fn proxy(&mut self) -> Result<After, Failure> {
+        if self.asks_for_health() {
+            return Ok(self.answer_health().await);
+        }
+        if self.head().authority.is_empty() {
+            return Err(Failure::EmptyHost);
+        }
+        if let BodyLength::Exact(length) = self.head().body
+            && self.body_limit().is_some_and(|most| length > most)
+        {
+            return Err(Failure::BodyTooLarge);
+        }
+        instance::asked(self.fields())?;
+        let response = self.first_response().await?;
+        self.respond(response).await
+    }
+
+    fn head(&self) -> &RequestHead {
+        self.scratch.request.head()
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        self.head().fields(self.input.filled())
+    }
+
+    /// Whether the load balancer asks for this router rather than for an app.
+    fn asks_for_health(&self) -> bool {
+        let wanted = self.worker.settings.healthcheck_user_agent.as_bytes();
+        !wanted.is_empty() && self.fields().first(FieldKind::UserAgent) == Some(wanted)
+    }
+
+    async fn answer_health(&mut self) -> After {
+        let (status, body) = match self.worker.shared.health.state().reason() {
+            None => (200, "ok\n".to_owned()),
+            Some(reason) => (503, format!("{reason}\n")),
+        };
+        let fields = "Cache-Control: private, max-age=0\r\nExpires: 0\r\n";
+        self.story.not_traffic = true;
+        self.send_answer(status, fields, &body, false).await
+    }
+
+    /// Where the part of the body ends that came with the head.
+    fn body_end(&self) -> usize {
+        let (head, there) = (self.head(), self.input.filled().len());
+        match head.body {
+            BodyLength::Exact(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                head.end.saturating_add(length).min(there)
+            }
+            _ => head.end,
+        }
+    }
+
+    /// Whether nothing of the request is left to be read from the connection.
+    fn is_whole(&self) -> bool {
+        match self.head().body {
+            BodyLength::Empty => true,
+            BodyLength::Exact(length) => (self.body_end() - self.head().end) as u64 == length,
+            BodyLength::Chunked | BodyLength::UntilClose => false,
+        }
+    }
+
+    /// Forgets the request; what came behind it stays.
+    fn forget(&mut self) {
+        if self.head().body == BodyLength::Chunked {
+            self.input.clear();
+            if let Some(behind) = self.behind.take() {
+                self.input = behind;
+            }
+            return;
+        }
+        let end = self.body_end();
+        if end == self.input.filled().len() {
+            self.input.clear();
+        } else {
+            self.input.consume(end);
+        }
+    }
+
+    async fn answer(&mut self, failure: &Failure) -> After {
+        let answer: Answer = failure.answer();
+        self.story.failed(failure, &answer);
+        self.count_failure(failure, answer.status);
+        if *failure == Failure::ClientGone {
+            return After::Close;
+        }
+        let page = answer::page(&answer, &self.worker.settings);
+        self.send_answer(answer.status, &page.fields, &page.body, answer.closes)
+            .await
+    }
+
+    fn count_failure(&self, failure: &Failure, status: u16) {
+        let metrics = &self.worker.metrics;
+        match failure {
+            Failure::Endpoint(_) => metrics.bad_gateway(),
+            Failure::ConnectionLimit { .. } => metrics.exhausted(),
+            Failure::ClientGone => return,
+            _ => metrics.rejected(),
+        }
+        metrics.own_response(status);
+    }
+}

@@ -1,0 +1,161 @@
+//! Answers that the router makes itself.
+
+use router_core::failure::{Answer, Body, Failure, reason};
+use router_core::http1::Version;
+use router_core::http1::request::Method;
+
+use super::Exchange;
+use super::send::send;
+use crate::connection::{After, Client};
+use crate::settings::Settings;
+use crate::worker::Phase;
+
+/// The text of an answer.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Its own fields, as lines with their line ends.
+    pub(super) fields: String,
+    /// Its body.
+    pub(super) body: String,
+}
+
+/// Puts an answer into words.
+pub(super) fn page(answer: &Answer, settings: &Settings) -> Page {
+    let mut fields = String::new();
+    let mut field = |name: &str, value: &str| {
+        fields.push_str(name);
+        fields.push_str(": ");
+        fields.push_str(value);
+        fields.push_str("\r\n");
+    };
+    if let Some(error) = &answer.router_error {
+        field("X-Cf-RouterError", error);
+    }
+    if let Some(cache) = answer.cache_control {
+        field("Cache-Control", cache);
+    }
+    let plain = "text/plain; charset=utf-8";
+    let (body, content_type) = match &answer.body {
+        Body::Empty => (String::new(), None),
+        Body::Fixed(text) => ((*text).to_owned(), Some(plain)),
+        Body::Message(message) => match &settings.error_page {
+            Some(template) => {
+                let error = answer.router_error.as_deref().unwrap_or_default();
+                let page = template.render(answer.status, answer.reason(), message, error);
+                (page, Some("text/html; charset=utf-8"))
+            }
+            None => (
+                format!("{} {}: {message}\n", answer.status, answer.reason()),
+                Some(plain),
+            ),
+        },
+    };
+    if let Some(content_type) = content_type {
+        field("Content-Type", content_type);
+        field("X-Content-Type-Options", "nosniff");
+    }
+    if answer.status == 405 {
+        field(
+            "Allow",
+            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE",
+        );
+    }
+    Page { fields, body }
+}
+
+impl Exchange {
+    /// Sends an answer of our own. `closes`: the connection cannot go on after it.
+    pub(super) async fn send_answer(
+        &mut self,
+        status: u16,
+        fields: &str,
+        body: &str,
+        closes: bool,
+    ) -> After {
+        let complete = self.scratch.request.is_complete();
+        let (persistent, old, to_head) = {
+            let head = self.head();
+            (
+                head.persistent,
+                head.version == Version::Http10,
+                head.method == Method::Head,
+            )
+        };
+        let whole = complete && self.is_whole();
+        let serving = self.worker.phase.get() == Phase::Serving;
+        let stays = complete && !closes && whole && persistent && serving;
+        let connection = match (stays, old && complete) {
+            (true, false) => "",
+            (true, true) => "Connection: keep-alive\r\n",
+            (false, _) => "Connection: close\r\n",
+        };
+        let now = self.worker.clock.read();
+        let date = self
+            .worker
+            .date
+            .with(self.worker.clock.unix_nanos(now), str::to_owned);
+        let head = format!(
+            "HTTP/1.1 {status} {}\r\n{fields}{connection}Content-Length: {}\r\n\
+             X-Vcap-Request-Id: {}\r\nDate: {date}\r\n\r\n",
+            reason(status),
+            body.len(),
+            self.story.id(),
+        );
+        let sent_body = if complete && to_head { "" } else { body };
+        self.story.answered(status, sent_body.len() as u64);
+        self.client.answered.set(true);
+        self.client
+            .deadline
+            .set(now.tick().plus(self.worker.settings.client.stall));
+        let parts = [head.as_bytes(), sent_body.as_bytes()];
+        let sent = send(
+            &self.client.socket,
+            &self.client.deadline,
+            parts.into_iter(),
+            &mut 0,
+        )
+        .await;
+        if sent.is_err() {
+            return After::Close;
+        }
+        if stays {
+            After::Idle
+        } else if whole && !self.client.has_more() {
+            After::Close
+        } else {
+            After::Linger
+        }
+    }
+}
+
+/// Tells the client of an exchange that panicked before it sent anything.
+pub(crate) async fn after_panic(client: &Client) {
+    let answer = Failure::Panicked.answer();
+    let page = page(&answer, &client.worker.settings);
+    let text = format!(
+        "HTTP/1.1 {} {}\r\n{}Connection: close\r\nContent-Length: {}\r\n\r\n{}",
+        answer.status,
+        answer.reason(),
+        page.fields,
+        page.body.len(),
+        page.body
+    );
+    client.worker.metrics.own_response(answer.status);
+    client.deadline.set(
+        client
+            .worker
+            .clock
+            .now()
+            .plus(client.worker.settings.client.stall),
+    );
+    // The connection ends either way.
+    drop(
+        send(
+            &client.socket,
+            &client.deadline,
+            std::iter::once(text.as_bytes()),
+            &mut 0,
+        )
+        .await,
+    );
+}

@@ -1,0 +1,65 @@
+//! Reading the head of a request.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use router_core::failure::Failure;
+
+use super::Exchange;
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// A complete head.
+    Complete,
+    /// The end, before any request.
+    Nothing,
+}
+
+impl Exchange {
+    /// Reads until the head is complete. One deadline holds for all of it, from its first byte.
+    pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
+        self.scratch.request.begin(0);
+        let limits = self.worker.settings.client.limits;
+        let mut late = None;
+        loop {
+            let parsed = self.scratch.request.advance(self.input.filled(), &limits);
+            if parsed.map_err(Failure::Refused)? {
+                return Ok(Arrived::Complete);
+            }
+            if self.input.is_full() {
+                self.input
+                    .grow(limits.head_bytes + limits.head_bytes / 4 + 1024);
+            }
+            let by = *late.get_or_insert_with(|| {
+                self.story
+                    .began_tick()
+                    .plus(self.worker.settings.client.head)
+            });
+            self.client.deadline.set(by);
+            match self.read_more().await {
+                Some(0) => return Ok(Arrived::Nothing),
+                Some(_) => {}
+                None if self.scratch.request.has_begun(self.input.filled()) => {
+                    return Err(Failure::HeadTimeout);
+                }
+                None => return Ok(Arrived::Nothing),
+            }
+        }
+    }
+
+    /// Reads once. Zero is the end or a failure, nothing is the deadline.
+    async fn read_more(&mut self) -> Option<usize> {
+        let Self { client, input, .. } = self;
+        poll_fn(|cx| match client.socket.poll_read(cx, input.room()) {
+            Poll::Ready(read) => {
+                let count = read.unwrap_or(0);
+                input.add(count);
+                Poll::Ready(Some(count))
+            }
+            Poll::Pending if client.deadline.poll_expired(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}

@@ -1,0 +1,338 @@
+//! Forwarding a response.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use router_core::failure::{EndpointFault, Failure};
+use router_core::field::{FieldKind, members};
+use router_core::headers::response::{self, Connection, Departure, Trace};
+use router_core::http1::Version;
+use router_core::http1::framing::BodyLength;
+use router_core::tick::Tick;
+
+use super::attempt::{Response, Upload};
+use super::send::send;
+use super::{Exchange, story::End};
+use crate::buffers::Buffer;
+use crate::connection::After;
+use crate::relay::tunnel::Tunnel;
+use crate::relay::{Broken, Relay};
+use crate::worker::Phase;
+
+/// How a response goes to the client.
+#[derive(Clone, Copy, Debug)]
+struct Passage {
+    body: BodyLength,
+    /// What the client is told about its connection.
+    connection: Connection,
+}
+
+impl Exchange {
+    /// Forwards the response and says what becomes of the client's connection.
+    pub(super) async fn respond(&mut self, mut response: Response) -> Result<After, Failure> {
+        let status = self.scratch.response.head().status;
+        self.story.responded(&self.worker, status, response.began);
+        if status == 101 {
+            return self.switch(&mut response).await;
+        }
+        let passage = self.passage(&response);
+        self.prepare_response(&response, passage);
+        let chunks = passage.body == BodyLength::Chunked;
+        let (length, start) = {
+            let head = self.scratch.response.head();
+            (head.body, head.end)
+        };
+        let received = response.received.take();
+        let mut relay = Relay::new(length, chunks, received, start, u64::MAX);
+        let end = self.forward(&mut response, &mut relay).await;
+        self.story.response_bytes = relay.moved();
+        if let Upload::Underway(upload) = &response.upload {
+            self.story.request_bytes += upload.moved();
+        }
+        Ok(self.conclude(response, &mut relay, passage, end))
+    }
+
+    fn passage(&self, response: &Response) -> Passage {
+        let request = self.head();
+        let head = self.scratch.response.head();
+        let old = request.version == Version::Http10;
+        let body = match head.body {
+            BodyLength::Chunked | BodyLength::UntilClose if old => BodyLength::UntilClose,
+            BodyLength::Chunked | BodyLength::UntilClose => BodyLength::Chunked,
+            known => known,
+        };
+        let whole = match &response.upload {
+            Upload::Done => true,
+            Upload::Underway(relay) => relay.is_done(),
+            Upload::Refused => false,
+        };
+        let stays = request.persistent
+            && whole
+            && body != BodyLength::UntilClose
+            && self.worker.phase.get() == Phase::Serving;
+        let connection = match (stays, old) {
+            (true, false) => Connection::Stays,
+            (true, true) => Connection::KeepAlive,
+            (false, _) => Connection::Closes,
+        };
+        Passage { body, connection }
+    }
+
+    /// Writes the head for the client.
+    fn prepare_response(&mut self, response: &Response, passage: Passage) {
+        let received = response.received.as_ref().map_or(&[][..], Buffer::filled);
+        let head = self.scratch.response.head();
+        let settings = &self.worker.settings;
+        let trace = self.is_traced().then(|| Trace {
+            router: &settings.router_address,
+            backend: response.endpoint.address(),
+        });
+        let unframed = head.status == 204 || head.status < 200;
+        let length = head.content_length.filter(|_| head.length_needs_rewrite);
+        let edits = &mut self.scratch.edits;
+        let fields = head.fields(received);
+        self.worker
+            .date
+            .with(self.story.responded_unix_nanos, |date| {
+                let departure = Departure {
+                    id: self.story.id(),
+                    date,
+                    body: passage.body,
+                    length,
+                    unframed,
+                    connection: passage.connection,
+                    connection_names_fields: head.connection_names_fields,
+                    trace,
+                };
+                response::edit(fields, &departure, head.is_interim(), edits);
+            });
+        for (name, value) in &settings.add_response_fields {
+            if fields.named(name).is_none() {
+                edits.add(name, value.as_bytes());
+            }
+        }
+        for (index, field) in fields.lines().iter().enumerate() {
+            let is = |name: &String| {
+                fields
+                    .bytes(field.name)
+                    .eq_ignore_ascii_case(name.as_bytes())
+            };
+            if settings.remove_response_fields.iter().any(is) {
+                edits.drop_field(index);
+            }
+        }
+        self.scratch.parts.response(received, head, edits);
+    }
+
+    fn is_traced(&self) -> bool {
+        let key = self.worker.settings.trace_key.as_bytes();
+        !key.is_empty() && self.fields().first(FieldKind::XVcapTrace) == Some(key)
+    }
+
+    /// Sends the head together with what came of the body, then the rest.
+    async fn forward(&mut self, response: &mut Response, relay: &mut Relay) -> End {
+        if let Err(broken) = relay.prepare() {
+            return End::of(&broken);
+        }
+        self.client.answered.set(true);
+        self.arm(relay);
+        let mut written = 0;
+        let parts = self
+            .scratch
+            .parts
+            .slices(relay.bytes())
+            .chain(relay.ready());
+        if send(
+            &self.client.socket,
+            &self.client.deadline,
+            parts,
+            &mut written,
+        )
+        .await
+        .is_err()
+        {
+            return End::ClientGone;
+        }
+        relay.wrote(usize::MAX);
+        if relay.is_done() {
+            return End::Complete;
+        }
+        self.arm(relay);
+        let mut seen = (relay.moved(), relay.waits_for_receiver());
+        poll_fn(|cx| self.poll_forward(cx, response, relay, &mut seen)).await
+    }
+
+    fn poll_forward(
+        &self,
+        cx: &mut Context<'_>,
+        response: &mut Response,
+        relay: &mut Relay,
+        seen: &mut (u64, bool),
+    ) -> Poll<End> {
+        let (client, tools) = (&self.client, &self.worker.tools);
+        if let Upload::Underway(upload) = &mut response.upload
+            && let Poll::Ready(Err(broken)) =
+                upload.poll(cx, &client.socket, &response.socket, tools)
+        {
+            if !matches!(broken, Broken::Sink(_)) {
+                return Poll::Ready(End::ClientGone);
+            }
+            response.upload = Upload::Refused;
+        }
+        match relay.poll(cx, &response.socket, &client.socket, tools) {
+            Poll::Ready(Ok(())) => return Poll::Ready(End::Complete),
+            Poll::Ready(Err(broken)) => return Poll::Ready(End::of(&broken)),
+            Poll::Pending => {}
+        }
+        let now = (relay.moved(), relay.waits_for_receiver());
+        if *seen != now {
+            *seen = now;
+            self.arm(relay);
+        }
+        if client.deadline.poll_expired(cx) {
+            Poll::Ready(End::Late)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Sets the deadline for what the relay waits for: the client, which must take something, or the
+    /// backend, which may be silent as long as the route lets it.
+    fn arm(&self, relay: &Relay) {
+        let now = self.worker.clock.now();
+        let settings = &self.worker.settings;
+        let idle = self.story.policy.and_then(|policy| policy.idle);
+        let idle = idle.or(settings.backend.inactivity);
+        let by = if relay.waits_for_receiver() {
+            now.plus(settings.client.stall)
+        } else {
+            idle.map_or(Tick::from_millis(u64::MAX - 1), |idle| now.plus(idle))
+        };
+        self.client
+            .deadline
+            .set(self.story.overall(by, settings.backend.request));
+    }
+
+    /// What becomes of both connections after the response.
+    fn conclude(
+        &mut self,
+        mut response: Response,
+        relay: &mut Relay,
+        passage: Passage,
+        end: End,
+    ) -> After {
+        self.story.end = end;
+        if end != End::Complete {
+            return After::Cut;
+        }
+        let whole = match &mut response.upload {
+            Upload::Done => true,
+            Upload::Underway(upload) if upload.is_done() => {
+                self.behind = upload.leftover();
+                true
+            }
+            Upload::Underway(_) | Upload::Refused => false,
+        };
+        let head = self.scratch.response.head();
+        let clean = relay.leftover().is_none();
+        if clean && whole && response.keep && head.persistent {
+            let id = response.endpoint.id();
+            self.worker
+                .idle
+                .put(id, response.socket, self.worker.clock.now());
+        }
+        match passage.connection {
+            Connection::Stays | Connection::KeepAlive => After::Idle,
+            Connection::Closes | Connection::Upgrades if whole => After::Close,
+            Connection::Closes | Connection::Upgrades => After::Linger,
+        }
+    }
+
+    /// Passes an interim response on, unless the client speaks 1.0 and would not understand it.
+    pub(super) async fn send_interim(&mut self, received: &Buffer) -> Result<(), Failure> {
+        if self.head().version == Version::Http10 {
+            return Ok(());
+        }
+        let head = self.scratch.response.head();
+        let departure = Departure {
+            id: "",
+            date: "",
+            body: BodyLength::Empty,
+            length: None,
+            unframed: true,
+            connection: Connection::Stays,
+            connection_names_fields: head.connection_names_fields,
+            trace: None,
+        };
+        let edits = &mut self.scratch.edits;
+        response::edit(head.fields(received.filled()), &departure, true, edits);
+        self.scratch.parts.response(received.filled(), head, edits);
+        let parts = self.scratch.parts.slices(received.filled());
+        let sent = send(&self.client.socket, &self.client.deadline, parts, &mut 0).await;
+        sent.map_err(|_| Failure::ClientGone)
+    }
+
+    /// Joins client and backend after a 101 that the client asked for.
+    async fn switch(&mut self, response: &mut Response) -> Result<After, Failure> {
+        let asked = self.head().upgrade && matches!(response.upload, Upload::Done);
+        if !asked {
+            return Err(Failure::Endpoint(EndpointFault::Unsolicited));
+        }
+        let body = BodyLength::Empty;
+        self.prepare_response(
+            response,
+            Passage {
+                body,
+                connection: Connection::Upgrades,
+            },
+        );
+        self.client.answered.set(true);
+        let mut received = response.received.take();
+        let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
+        let parts = self.scratch.parts.slices(bytes);
+        let sent = send(&self.client.socket, &self.client.deadline, parts, &mut 0).await;
+        if sent.is_err() {
+            self.story.end = End::ClientGone;
+            return Ok(After::Close);
+        }
+        let head_end = self.scratch.response.head().end;
+        received = received.map(|mut buffer| {
+            buffer.consume(head_end);
+            buffer
+        });
+        self.client.deadline.clear();
+        self.client.seat.tunnel();
+        if self.is_websocket() {
+            self.worker.metrics.websocket_upgrade();
+        }
+        let mut first = self.worker.tools.buffers.small();
+        let behind = &self.input.filled()[self.body_end()..];
+        if !first.append(behind) {
+            first = self.worker.tools.buffers.large();
+            let fits = first.append(behind);
+            debug_assert!(fits, "a head buffer is smaller than a large one");
+        }
+        let mut tunnel = Tunnel::new(Some(first), received);
+        let (client, tools) = (&self.client, &self.worker.tools);
+        let ended = poll_fn(|cx| tunnel.poll(cx, &client.socket, &response.socket, tools)).await;
+        (self.story.request_bytes, self.story.response_bytes) = tunnel.moved();
+        self.story.end = if ended.is_ok() {
+            End::Complete
+        } else {
+            End::ClientGone
+        };
+        Ok(if ended.is_ok() {
+            After::Close
+        } else {
+            After::Cut
+        })
+    }
+
+    pub(super) fn is_websocket(&self) -> bool {
+        let asked = self.fields().all(FieldKind::Upgrade).flat_map(members);
+        self.head().upgrade
+            && asked
+                .into_iter()
+                .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+    }
+}

@@ -1,0 +1,493 @@
+//! Bodies on their way from one connection to the other.
+//!
+//! Bytes go from the buffer they were read into to the socket; what is long and plain goes by
+//! [`splice`] and never enters this process. A relay owns a buffer only while bytes are in it.
+
+pub(crate) mod splice;
+pub(crate) mod tunnel;
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use router_core::http1::Refusal;
+use router_core::http1::chunked::{CHUNK_HEAD_BYTES, ChunkedDecoder, Piece, chunk_head};
+use router_core::http1::framing::BodyLength;
+
+use self::splice::{Pipes, Splice};
+use crate::buffers::{Buffer, Buffers};
+use crate::socket::Socket;
+
+/// What relays of one worker draw on.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// Buffers.
+    pub buffers: Rc<Buffers>,
+    /// Pipes.
+    pub pipes: Pipes,
+}
+
+/// Why a relay ended early.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The sender failed, or ended before the body did.
+    Source,
+    /// The sender's framing is malformed.
+    Malformed(Refusal),
+    /// The body is longer than it may be.
+    TooLong,
+    /// The receiver failed.
+    Sink(io::Error),
+}
+
+/// How the rest of the body is told apart.
+#[derive(Debug)]
+enum Incoming {
+    Exact { left: u64 },
+    Chunked(Box<ChunkedDecoder>),
+    UntilClose,
+}
+
+/// A body under way.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    incoming: Incoming,
+    /// The receiver gets chunks; else the bytes as they are.
+    chunks: bool,
+    /// Bytes that were read; those before `at` are dealt with or in `pending`.
+    buffer: Option<Buffer>,
+    at: usize,
+    pending: Pending,
+    splice: Option<Splice>,
+    /// The last read filled its buffer: more is waiting.
+    in_spate: bool,
+    ended: bool,
+    moved: u64,
+    most: u64,
+}
+
+/// One write under way: a chunk head, payload, and what ends the chunk or the body.
+#[derive(Debug, Default)]
+struct Pending {
+    head: [u8; CHUNK_HEAD_BYTES],
+    head_length: usize,
+    payload: Range<usize>,
+    tail: Tail,
+    written: usize,
+}
+
+#[derive(Debug, Default)]
+enum Tail {
+    #[default]
+    None,
+    LineEnd,
+    /// The last chunk and the trailers; a line end before it if a chunk is open.
+    Last(Vec<u8>),
+}
+
+impl Tail {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::None => b"",
+            Self::LineEnd => b"\r\n",
+            Self::Last(bytes) => bytes,
+        }
+    }
+}
+
+/// A plain body with more than this still to come is spliced.
+const SPLICE_FROM: u64 = 64 << 10;
+
+/// Fewer bytes than this at once are cheaper to copy than to splice.
+const CALM: u64 = 8 << 10;
+
+impl Relay {
+    /// A body of `length` whose first bytes are `buffer` from `at` on. `chunks`: it goes out
+    /// chunked. `most`: bytes of payload it may have.
+    #[must_use]
+    pub(crate) fn new(
+        length: BodyLength,
+        chunks: bool,
+        buffer: Option<Buffer>,
+        at: usize,
+        most: u64,
+    ) -> Self {
+        let incoming = match length {
+            BodyLength::Empty => Incoming::Exact { left: 0 },
+            BodyLength::Exact(left) => Incoming::Exact { left },
+            BodyLength::Chunked => Incoming::Chunked(Box::default()),
+            BodyLength::UntilClose => Incoming::UntilClose,
+        };
+        Self {
+            incoming,
+            chunks,
+            buffer,
+            at,
+            pending: Pending::default(),
+            splice: None,
+            in_spate: false,
+            ended: matches!(length, BodyLength::Empty),
+            moved: 0,
+            most,
+        }
+    }
+
+    /// Payload bytes taken from the sender so far.
+    #[must_use]
+    pub(crate) const fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Whether the body has come to its end and all of it is written.
+    #[must_use]
+    pub(crate) fn is_done(&self) -> bool {
+        self.ended && self.pending.is_empty() && self.splice.as_ref().is_none_or(Splice::is_empty)
+    }
+
+    /// What was read beyond the body's end.
+    #[must_use]
+    pub(crate) fn leftover(&mut self) -> Option<Buffer> {
+        let at = self.at;
+        let mut buffer = self.buffer.take()?;
+        buffer.consume(at);
+        (!buffer.filled().is_empty()).then_some(buffer)
+    }
+
+    /// Makes the first write ready from what was read along with the head, so that both leave
+    /// together.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub(crate) fn prepare(&mut self) -> Result<(), Broken> {
+        if self.pending.is_empty() && !self.ended {
+            self.decode()?;
+        }
+        Ok(())
+    }
+
+    /// The write that is ready, in order.
+    #[must_use]
+    pub(crate) fn ready(&self) -> [&[u8]; 3] {
+        let payload = self.buffer.as_ref().map_or(&[][..], |buffer| {
+            buffer
+                .filled()
+                .get(self.pending.payload.clone())
+                .unwrap_or_default()
+        });
+        [
+            &self.pending.head[..self.pending.head_length],
+            payload,
+            self.pending.tail.bytes(),
+        ]
+    }
+
+    /// The bytes that were read, from the start of their buffer.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], Buffer::filled)
+    }
+
+    /// Whether it waits for the receiver to take bytes, rather than for the sender.
+    #[must_use]
+    pub(crate) fn waits_for_receiver(&self) -> bool {
+        !self.pending.is_empty()
+            || self
+                .splice
+                .as_ref()
+                .is_some_and(|splice| !splice.is_empty())
+    }
+
+    /// Takes note that `count` bytes of the ready write are gone.
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.pending.written = self.pending.written.saturating_add(count);
+        if self.pending.written >= self.pending.len() {
+            self.pending = Pending::default();
+        }
+    }
+
+    /// Moves the body on as far as it goes now.
+    ///
+    /// # Errors
+    /// The side that failed.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Socket,
+        to: &Socket,
+        tools: &Tools,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            ready!(self.poll_flush(cx, to)).map_err(Broken::Sink)?;
+            if self.has_unread() && !self.ended {
+                self.decode()?;
+                continue;
+            }
+            if self.ended && self.splice.as_ref().is_none_or(Splice::is_empty) {
+                return Poll::Ready(Ok(()));
+            }
+            if self.may_splice(from, to) {
+                match self.poll_splice(cx, from, to, tools) {
+                    Poll::Ready(Ok(true)) => continue,
+                    Poll::Ready(Ok(false)) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            ready!(self.poll_fill(cx, from, tools))?;
+        }
+    }
+
+    fn has_unread(&self) -> bool {
+        self.buffer
+            .as_ref()
+            .is_some_and(|buffer| self.at < buffer.filled().len())
+    }
+
+    /// Writes out what is pending.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, to: &Socket) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let mut skip = self.pending.written;
+            let mut count = 0;
+            for part in self.ready() {
+                let passed = skip.min(part.len());
+                skip -= passed;
+                if passed < part.len() {
+                    slices[count] = IoSlice::new(&part[passed..]);
+                    count += 1;
+                }
+            }
+            let written = ready!(to.poll_write(cx, &slices[..count]))?;
+            self.wrote(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads more. The buffer is given back when nothing is there.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Socket,
+        tools: &Tools,
+    ) -> Poll<Result<(), Broken>> {
+        let mut buffer = match self.buffer.take() {
+            Some(mut buffer) if !(self.in_spate && buffer.capacity() < SPLICE_FROM as usize) => {
+                buffer.consume(self.at);
+                buffer
+            }
+            other => {
+                let mut fresh = if self.in_spate {
+                    tools.buffers.large()
+                } else {
+                    tools.buffers.small()
+                };
+                let kept = other
+                    .as_ref()
+                    .map_or(&[][..], |old| &old.filled()[self.at..]);
+                if !fresh.append(kept) {
+                    return Poll::Ready(Err(Broken::Malformed(Refusal::Chunk)));
+                }
+                fresh
+            }
+        };
+        self.at = 0;
+        if buffer.is_full() {
+            return Poll::Ready(Err(Broken::Malformed(Refusal::HeadTooLarge)));
+        }
+        let room = buffer.room();
+        let most = match self.incoming {
+            Incoming::Exact { left } => room.len().min(usize::try_from(left).unwrap_or(usize::MAX)),
+            _ => room.len(),
+        };
+        let read = from.poll_read(cx, &mut room[..most]);
+        if read.is_pending() {
+            self.in_spate = false;
+            if !buffer.filled().is_empty() {
+                self.buffer = Some(buffer);
+            }
+            return Poll::Pending;
+        }
+        let count = ready!(read).map_err(|_| Broken::Source)?;
+        if count == 0 {
+            self.buffer = Some(buffer);
+            return Poll::Ready(self.source_ended());
+        }
+        self.in_spate = count == most;
+        buffer.add(count);
+        self.buffer = Some(buffer);
+        Poll::Ready(Ok(()))
+    }
+
+    fn source_ended(&mut self) -> Result<(), Broken> {
+        if !matches!(self.incoming, Incoming::UntilClose) {
+            return Err(Broken::Source);
+        }
+        self.ended = true;
+        if self.chunks {
+            self.pending.tail = Tail::Last(router_core::http1::chunked::LAST_CHUNK.to_vec());
+        }
+        Ok(())
+    }
+
+    /// Takes the payload out of what was read and makes it the next write.
+    fn decode(&mut self) -> Result<(), Broken> {
+        let Some(buffer) = &mut self.buffer else {
+            return Ok(());
+        };
+        let there = buffer.filled().len();
+        let payload = match &mut self.incoming {
+            Incoming::Exact { left } => {
+                let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                let end = self.at + most.min(there - self.at);
+                *left -= (end - self.at) as u64;
+                self.ended = *left == 0;
+                let payload = self.at..end;
+                self.at = end;
+                payload
+            }
+            Incoming::UntilClose => {
+                let payload = self.at..there;
+                self.at = there;
+                payload
+            }
+            Incoming::Chunked(decoder) => {
+                let payload = gather(decoder, buffer, &mut self.at).map_err(Broken::Malformed)?;
+                self.ended = decoder.is_done();
+                payload
+            }
+        };
+        self.moved += payload.len() as u64;
+        if self.moved > self.most {
+            return Err(Broken::TooLong);
+        }
+        self.queue(payload);
+        Ok(())
+    }
+
+    fn queue(&mut self, payload: Range<usize>) {
+        let pending = &mut self.pending;
+        *pending = Pending {
+            payload: payload.clone(),
+            ..Pending::default()
+        };
+        if !self.chunks {
+            return;
+        }
+        if !payload.is_empty() {
+            (pending.head, pending.head_length) = chunk_head(payload.len());
+            pending.tail = Tail::LineEnd;
+        }
+        if self.ended {
+            let mut last = if payload.is_empty() {
+                Vec::new()
+            } else {
+                b"\r\n".to_vec()
+            };
+            last.extend_from_slice(b"0\r\n");
+            if let Incoming::Chunked(decoder) = &self.incoming {
+                last.extend_from_slice(decoder.trailers());
+            }
+            last.extend_from_slice(b"\r\n");
+            pending.tail = Tail::Last(last);
+        }
+    }
+
+    /// Whether the rest is long and plain enough for the kernel to move it.
+    fn may_splice(&self, from: &Socket, to: &Socket) -> bool {
+        if self.chunks || self.ended && self.splice.is_none() || !(from.is_tcp() && to.is_tcp()) {
+            return false;
+        }
+        let long = match self.incoming {
+            Incoming::Exact { left } => left >= SPLICE_FROM,
+            Incoming::UntilClose => self.in_spate && self.most == u64::MAX,
+            Incoming::Chunked(_) => false,
+        };
+        long || self.splice.is_some()
+    }
+
+    /// Splices until the source is dry. Says whether to go on with splicing or copying (`false`:
+    /// there are no pipes to be had).
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Socket,
+        to: &Socket,
+        tools: &Tools,
+    ) -> Poll<Result<bool, Broken>> {
+        if self.splice.is_none() {
+            self.splice = Splice::begin(&tools.pipes);
+            self.buffer = None;
+            self.at = 0;
+        }
+        let Some(splice) = &mut self.splice else {
+            self.in_spate = true;
+            return Poll::Ready(Ok(false));
+        };
+        loop {
+            ready!(splice.poll_drain(cx, to)).map_err(Broken::Sink)?;
+            let left = match self.incoming {
+                Incoming::Exact { left } => left,
+                _ if self.in_spate => u64::MAX,
+                _ => {
+                    self.splice = None;
+                    return Poll::Ready(Ok(true));
+                }
+            };
+            if left == 0 {
+                self.ended = true;
+                self.splice = None;
+                return Poll::Ready(Ok(true));
+            }
+            let Poll::Ready(filled) = splice.poll_fill(cx, from, left) else {
+                // Whoever waits does so without a pipe.
+                self.splice = None;
+                return Poll::Pending;
+            };
+            let count = filled.map_err(|_| Broken::Source)?;
+            self.in_spate = count >= CALM;
+            if count == 0 {
+                self.splice = None;
+                return Poll::Ready(self.source_ended().map(|()| true));
+            }
+            self.moved += count;
+            if self.moved > self.most {
+                return Poll::Ready(Err(Broken::TooLong));
+            }
+            if let Incoming::Exact { left } = &mut self.incoming {
+                *left -= count;
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn len(&self) -> usize {
+        self.head_length + self.payload.len() + self.tail.bytes().len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Decodes what is there; payload that framing divides is moved together within the buffer.
+fn gather(
+    decoder: &mut ChunkedDecoder,
+    buffer: &mut Buffer,
+    at: &mut usize,
+) -> Result<Range<usize>, Refusal> {
+    let mut payload = *at..*at;
+    while let Piece::Data(piece) = decoder.next(buffer.filled(), at)? {
+        if payload.is_empty() {
+            payload = piece;
+        } else if piece.start == payload.end {
+            payload.end = piece.end;
+        } else {
+            let end = payload.end + piece.len();
+            buffer.move_down(piece, payload.end);
+            payload.end = end;
+        }
+    }
+    Ok(payload)
+}

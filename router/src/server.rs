@@ -1,0 +1,389 @@
+//! The whole router, put together from its parts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use component::address::ListenAddress;
+use component::shutdown::{self, Phase, Trigger};
+use component::tasks::Tasks;
+use component::telemetry::LogLevel;
+use router_core::error_page::{BadTemplate, ErrorPage};
+use router_core::registry::{Registry, RegistryConfig};
+use tokio::net::TcpListener;
+
+use crate::access_log::AccessLog;
+use crate::admin::{self, Admin, Role};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::connections::{Ask, Connections};
+use crate::edge::{Edge, EdgeParts};
+use crate::health::Health;
+use crate::listen::Listener;
+use crate::metrics::Metrics;
+use crate::registrar::{self, Outlets, Registrar, RegistrarError};
+use crate::resolver::Resolver;
+use crate::settings::Settings;
+use crate::shared::Shared;
+
+/// How long the parts behind the edge may take to end.
+const END: Duration = Duration::from_secs(2);
+
+/// Why a router cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file that the configuration names cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The page for errors cannot be used.
+    #[error("{}: {source}", file.display())]
+    ErrorPage {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        source: BadTemplate,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The part that keeps the table cannot start.
+    #[error(transparent)]
+    Registrar(#[from] RegistrarError),
+    /// A thread, a file or a queue could not be had.
+    #[error("cannot start")]
+    System(#[from] io::Error),
+}
+
+/// A router that is to be started.
+#[derive(Debug)]
+pub struct Router;
+
+/// A router that runs. Dropped, it stops without waiting for its connections.
+#[derive(Debug)]
+pub struct Running {
+    shared: Shared,
+    edge: Edge,
+    addresses: Vec<ListenAddress>,
+    admin_addresses: Vec<(SocketAddr, Role)>,
+    end: Trigger,
+    registrar: Registrar,
+    log: AccessLog,
+    tasks: Tasks,
+    drain: (Duration, Duration),
+}
+
+impl Router {
+    /// Starts a router in this process; its admin endpoint runs on the current runtime.
+    ///
+    /// # Errors
+    /// What keeps it from serving. That the bus is not there does not.
+    pub async fn start(config: Config, log_level: LogLevel) -> Result<Running, StartError> {
+        let error_page = error_page(&config)?;
+        let listeners = listen(&config)?;
+        let admin_listeners = listen_admin(&config).await?;
+        let clock = Clock::start();
+        let workers = config.workers.count();
+        let log = AccessLog::start(&config.access_log)?;
+        let (shared, asks) = shared(&config, clock, workers, &log);
+
+        let mut registry = Registry::new(registry_config(&config));
+        for registration in temporary_routes(&config) {
+            registry.apply(
+                router_core::registry::Command::Register(registration),
+                clock.now(),
+            );
+        }
+        let settings = registrar::Settings::new(&config);
+        let id = settings.start.id.clone();
+        let host = settings.start.hosts.first().cloned().unwrap_or_default();
+        let now = Arc::new(move || clock.now());
+        let registrar = Registrar::start(settings, registry, Outlets::from(&shared), now)?;
+
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.address().clone())
+            .collect();
+        let parts = EdgeParts {
+            listeners,
+            settings: Arc::new(Settings::new(&config, error_page, host.clone())),
+            shared: shared.clone(),
+            resolver: Arc::new(Resolver::new(config.backend.resolve_interval)?),
+            asks,
+        };
+        let edge = Edge::start(parts, &log)?;
+
+        let mut tasks = Tasks::new();
+        let admin_addresses = addresses_of(&admin_listeners)?;
+        let admin = Admin::new(shared.clone(), admin_settings(&config, id, host), log_level);
+        let (end, mut ends) = shutdown::channel();
+        let mut admin_ends = ends.clone();
+        tasks.spawn(
+            "admin",
+            admin.serve(admin_listeners, async move {
+                admin_ends.reached(Phase::Stopping).await;
+            }),
+        );
+        let health = Arc::clone(&shared.health);
+        let delay = config.process.start_delay;
+        tasks.spawn("start delay", async move {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => health.delay_passed(),
+                () = ends.reached(Phase::Stopping) => {}
+            }
+        });
+        let drain = (config.process.drain_wait, config.process.drain_timeout);
+        Ok(Running {
+            shared,
+            edge,
+            addresses,
+            admin_addresses,
+            end,
+            registrar,
+            log,
+            tasks,
+            drain,
+        })
+    }
+}
+
+impl Running {
+    /// Where it listens, in the order of the configuration, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// Where the admin endpoint listens that answers everything.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        let whole =
+            |(address, role): &(SocketAddr, Role)| (*role == Role::Everything).then_some(*address);
+        self.admin_addresses.iter().find_map(whole)
+    }
+
+    /// The handles that its parts share.
+    #[must_use]
+    pub const fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Opens the access log's file anew.
+    pub fn reopen_log(&self) {
+        self.log.reopen();
+    }
+
+    /// Tells the load balancer to go elsewhere, serves on while it does, and then lets connections
+    /// finish. Ends sooner when the last has ended. Says whether all have.
+    pub async fn drain(&self) -> bool {
+        let (wait, limit) = self.drain;
+        self.shared.health.drain();
+        tracing::info!(wait_ms = millis(wait), "gorouter.draining");
+        tokio::time::sleep(wait).await;
+        self.edge.close();
+        let finished = self.edge.finished(limit).await;
+        if !finished {
+            tracing::warn!(
+                connections = self.edge.connections(),
+                "router.drain.timed-out"
+            );
+        }
+        finished
+    }
+
+    /// Accepts no more and lets what is under way finish for at most `limit`; then ends all parts.
+    pub async fn stop(self, limit: Duration) {
+        tracing::info!("gorouter.stopping");
+        self.shared.health.drain();
+        self.edge.close();
+        if !self.edge.finished(limit).await {
+            tracing::warn!(connections = self.edge.connections(), "connections-cut");
+        }
+        self.end().await;
+        tracing::info!("gorouter.stopped");
+    }
+
+    async fn end(self) {
+        let Self {
+            edge,
+            end,
+            registrar,
+            log,
+            mut tasks,
+            ..
+        } = self;
+        edge.stop().await;
+        end.advance(Phase::Stopping);
+        let behind = tokio::task::spawn_blocking(move || {
+            registrar.stop();
+            log.stop()
+        });
+        if !behind.await.unwrap_or(false) {
+            tracing::warn!("access-log-incomplete");
+        }
+        for ended in tasks.shutdown(END).await {
+            tracing::warn!(name = %ended.name, how = ?ended.how, "task-ended-badly");
+        }
+    }
+}
+
+fn shared(
+    config: &Config,
+    clock: Clock,
+    workers: usize,
+    log: &AccessLog,
+) -> (Shared, Vec<tokio::sync::mpsc::Receiver<Ask>>) {
+    let (connections, asks) = Connections::new(workers);
+    let shared = Shared {
+        clock,
+        routes: Arc::new(ArcSwap::from_pointee(
+            router_core::table::RouteTable::default(),
+        )),
+        metrics: Metrics::new(workers),
+        health: Arc::new(Health::new(config.bus.is_some())),
+        watch: Arc::default(),
+        changes: Arc::default(),
+        connections,
+        access_log: log.state(),
+    };
+    (shared, asks)
+}
+
+fn error_page(config: &Config) -> Result<Option<ErrorPage>, StartError> {
+    let Some(file) = &config.headers.error_page else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.clone(),
+        source,
+    })?;
+    let page = ErrorPage::parse(&text).map_err(|source| StartError::ErrorPage {
+        file: file.clone(),
+        source,
+    })?;
+    Ok(Some(page))
+}
+
+fn listen(config: &Config) -> Result<Vec<Arc<Listener>>, StartError> {
+    let bind = |listener: &crate::config::Listener| {
+        Listener::bind(&listener.address, listener.proxy_protocol)
+            .map(Arc::new)
+            .map_err(|source| StartError::Listen {
+                address: listener.address.to_string(),
+                source,
+            })
+    };
+    config.listeners.iter().map(bind).collect()
+}
+
+async fn listen_admin(config: &Config) -> Result<Vec<(TcpListener, Role)>, StartError> {
+    let admin = &config.admin;
+    let status = if admin.deprecated_status {
+        Role::Status
+    } else {
+        Role::Health
+    };
+    let wanted = [
+        (Some(admin.address), Role::Everything),
+        (admin.status, status),
+        (admin.debug, Role::LogLevel),
+    ];
+    let mut listeners = Vec::new();
+    for (address, role) in wanted {
+        let Some(address) = address else { continue };
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: address.to_string(),
+                source,
+            })?;
+        listeners.push((listener, role));
+    }
+    Ok(listeners)
+}
+
+fn addresses_of(listeners: &[(TcpListener, Role)]) -> io::Result<Vec<(SocketAddr, Role)>> {
+    listeners
+        .iter()
+        .map(|(listener, role)| Ok((listener.local_addr()?, *role)))
+        .collect()
+}
+
+fn admin_settings(config: &Config, uuid: String, host: String) -> admin::Settings {
+    admin::Settings {
+        credentials: config.admin.credentials.clone(),
+        index: config.process.index,
+        uuid,
+        host,
+        ejection: config.backend.ejection,
+        max_conns: config.backend.max_conns,
+        zone: config
+            .backend
+            .prefer_zone
+            .then(|| config.process.zone.clone()),
+        tls_threshold: None,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn registry_config(config: &Config) -> RegistryConfig {
+    RegistryConfig {
+        balance: config.backend.balance,
+        suspend_pruning: config.registry.suspend_pruning,
+        empty_pool_timeout: config.registry.empty_pool_timeout,
+        tls_threshold: None,
+        seed: fastrand::u64(..),
+    }
+}
+
+fn temporary_routes(config: &Config) -> Vec<router_core::registration::Registration> {
+    use router_core::endpoint::{Description, Facts, Origin, RouteOptions, RoutePolicy};
+    use router_core::registration::Registration;
+    let mut all = Vec::new();
+    for route in &config.routes {
+        for uri in &route.uris {
+            for backend in &route.backends {
+                let (host, port) = backend.address.rsplit_once(':').unwrap_or_default();
+                let policy = RoutePolicy {
+                    connect: route.timeouts.connect,
+                    first_byte: route.timeouts.first_byte,
+                    idle: route.timeouts.idle,
+                    max_body: route.limits.max_body.map(|most| most.0),
+                    max_conns: route.limits.max_conns,
+                };
+                let description = Description {
+                    host,
+                    port: port.parse().unwrap_or_default(),
+                    weight: backend.weight,
+                    options: RouteOptions {
+                        policy,
+                        ..RouteOptions::default()
+                    },
+                    ..Description::default()
+                };
+                let (Ok(key), Ok(facts)) = (
+                    router_core::route::RouteKey::parse(uri),
+                    Facts::new(&description),
+                ) else {
+                    continue;
+                };
+                all.push(Registration {
+                    key,
+                    facts,
+                    origin: Origin::Static,
+                    endpoint_updated_at_ns: 0,
+                });
+            }
+        }
+    }
+    all
+}

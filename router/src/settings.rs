@@ -1,0 +1,197 @@
+//! What the data path asks of the configuration, worked out once at the start.
+
+use std::time::Duration;
+
+use component::size::ByteSize;
+use router_core::cidr::CidrSet;
+use router_core::error_page::ErrorPage;
+use router_core::headers::MOST_FIELDS;
+use router_core::headers::request::Rules;
+use router_core::http1::Limits;
+
+use crate::config::{BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedProto};
+
+/// The settings of the data path; all workers share them.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many workers there are.
+    pub workers: usize,
+    /// What a client may send and how fast.
+    pub client: ClientSettings,
+    /// How backends are treated.
+    pub backend: BackendSettings,
+    /// Header rules.
+    pub rules: Rules,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: CidrSet,
+    /// The `User-Agent` that asks for this router's health; empty for none.
+    pub healthcheck_user_agent: String,
+    /// The value of `X-Vcap-Trace` that shows where a response came from; empty for none.
+    pub trace_key: String,
+    /// This router's address, as shown by the trace.
+    pub router_address: String,
+    /// This router's zone, if endpoints in it are preferred.
+    pub zone: Option<String>,
+    /// A route that lost its endpoints answers 503 instead of 404.
+    pub empty_pool_is_503: bool,
+    /// Names (lower case) of further request headers for the access log, and how it calls them.
+    pub extra_headers_to_log: Vec<(String, String)>,
+    /// The page for messages of the router's own.
+    pub error_page: Option<ErrorPage>,
+    /// Fields added to every response that lacks them.
+    pub add_response_fields: Vec<(String, String)>,
+    /// Names (lower case) of fields removed from every response.
+    pub remove_response_fields: Vec<String>,
+}
+
+impl Settings {
+    /// What the configuration says. `error_page` is the file that it names, read.
+    #[must_use]
+    pub fn new(config: &Config, error_page: Option<ErrorPage>, router_address: String) -> Self {
+        let workers = config.workers.count();
+        let process = &config.process;
+        let lower = |name: &String| name.to_ascii_lowercase();
+        let snake = |name: &String| (lower(name), lower(name).replace('-', "_"));
+        Self {
+            workers,
+            client: ClientSettings::new(&config.client),
+            backend: BackendSettings::new(&config.backend, workers),
+            rules: rules(config),
+            trusted_proxies: config.client.trusted_proxies.clone(),
+            healthcheck_user_agent: config.client.healthcheck_user_agent.clone(),
+            trace_key: config
+                .headers
+                .trace_key
+                .as_ref()
+                .map_or_else(String::new, |key| key.reveal().to_owned()),
+            router_address,
+            zone: config.backend.prefer_zone.then(|| process.zone.clone()),
+            empty_pool_is_503: !config.registry.empty_pool_timeout.is_zero(),
+            extra_headers_to_log: config.access_log.extra_headers.iter().map(snake).collect(),
+            error_page,
+            add_response_fields: config
+                .headers
+                .add_to_response
+                .iter()
+                .map(|field| (field.name.clone(), field.value.clone()))
+                .collect(),
+            remove_response_fields: config
+                .headers
+                .remove_from_response
+                .iter()
+                .map(|field| lower(&field.name))
+                .collect(),
+        }
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    let headers = &config.headers;
+    Rules {
+        prevent_x_spoofing: config.client.prevent_x_spoofing,
+        force_forwarded_proto_https: headers.forwarded_proto == ForwardedProto::ForceHttps,
+        sanitize_forwarded_proto: headers.forwarded_proto == ForwardedProto::Sanitize,
+        drop_client_cert: headers.client_cert != ForwardedClientCert::AlwaysForward,
+        protected_from_connection: headers.hop_by_hop_filter.clone(),
+        keep_alive_100_continue: config.backend.keep_alive_100_continue,
+        close_backend_connections: !config.backend.keep_alive,
+    }
+}
+
+impl ClientSettings {
+    fn new(config: &ClientConfig) -> Self {
+        Self {
+            limits: Limits {
+                head_bytes: bytes(config.max_header_bytes),
+                fields: config.max_headers.min(MOST_FIELDS),
+                target_bytes: bytes(config.max_target_bytes),
+            },
+            idle: config.idle_timeout.unwrap_or(FOREVER),
+            head: config.head_timeout,
+            stall: config.write_stall,
+            upload_stall: config.read_stall,
+            max_body: config.max_body.map(|most| most.0),
+        }
+    }
+}
+
+impl BackendSettings {
+    fn new(config: &BackendConfig, workers: usize) -> Self {
+        Self {
+            dial: config.dial_timeout,
+            request: config.endpoint_timeout,
+            first_byte: config.first_byte_timeout,
+            inactivity: config.inactivity_timeout,
+            max_conns: config.max_conns,
+            max_attempts: usize::try_from(config.max_attempts).unwrap_or(usize::MAX),
+            ejection: config.ejection,
+            limits: Limits {
+                head_bytes: bytes(config.max_header_bytes),
+                fields: config.max_headers.min(MOST_FIELDS),
+                ..Limits::default()
+            },
+            max_idle: share(config.max_idle, workers),
+            max_idle_per_endpoint: share(config.max_idle_per_endpoint, workers),
+            idle: config.idle_timeout,
+            keepalive: config.probe_interval,
+        }
+    }
+}
+
+/// A worker's share of a number that holds for the process, at least 1 unless that is 0.
+fn share(all: usize, workers: usize) -> usize {
+    all.div_ceil(workers.max(1))
+}
+
+fn bytes(size: ByteSize) -> usize {
+    size.as_usize()
+}
+
+/// Far enough to never come, near enough to be added to.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Limits on clients.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// What a head may take.
+    pub limits: Limits,
+    /// How long a connection may be idle between requests.
+    pub idle: Duration,
+    /// How long the whole head may take from its first byte.
+    pub head: Duration,
+    /// How long a client may take no byte of a response that waits for it.
+    pub stall: Duration,
+    /// How long a client may send no byte of a body that a backend waits for.
+    pub upload_stall: Duration,
+    /// Bytes that a request's body may have where its route does not say.
+    pub max_body: Option<u64>,
+}
+
+/// How backends are dialled, waited for and kept.
+#[derive(Clone, Debug)]
+pub struct BackendSettings {
+    /// For connecting.
+    pub dial: Duration,
+    /// For the whole request, body included; `None` for no limit. Upgraded connections are exempt.
+    pub request: Option<Duration>,
+    /// For the head of the response.
+    pub first_byte: Option<Duration>,
+    /// For the silence of a backend within a response.
+    pub inactivity: Option<Duration>,
+    /// Exchanges at a time for each endpoint; 0 for no limit.
+    pub max_conns: u32,
+    /// How often a request is tried in all.
+    pub max_attempts: usize,
+    /// How long a failed endpoint is left out.
+    pub ejection: Duration,
+    /// What the head of a response may take.
+    pub limits: Limits,
+    /// Idle connections of this worker.
+    pub max_idle: usize,
+    /// Idle connections of this worker to one endpoint.
+    pub max_idle_per_endpoint: usize,
+    /// How long a connection is kept idle.
+    pub idle: Duration,
+    /// Between probes of a silent connection; `None` for none.
+    pub keepalive: Option<Duration>,
+}

@@ -1,0 +1,179 @@
+//! A stream socket of either kind, used through a shared reference by the one task that owns it.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{RecvFlags, Shutdown};
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// TCP over IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
+/// What a look at a connection between two messages shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// Nothing has come.
+    Quiet,
+    /// Bytes are waiting.
+    Bytes,
+    /// The other side sends no more, or the connection is broken.
+    Ended,
+}
+
+impl Socket {
+    /// Reads what is there into `room`; zero bytes are the end.
+    ///
+    /// A read that does not fill `room` has emptied the socket, so that the next call waits for the
+    /// event loop instead of asking the kernel again.
+    #[inline]
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            match self.try_read(room) {
+                Ok(count) => {
+                    if count > 0 && count < room.len() {
+                        self.forget_readable();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Writes some of `slices`, in order.
+    #[inline]
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let written = match self {
+                Self::Tcp(tcp) => tcp.try_write_vectored(slices),
+                Self::Unix(unix) => unix.try_write_vectored(slices),
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll_write_ready(cx))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Whether there is something to read, once there is.
+    #[inline]
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
+        }
+    }
+
+    /// Whether there is room to write, once there is.
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_write_ready(cx),
+            Self::Unix(unix) => unix.poll_write_ready(cx),
+        }
+    }
+
+    /// Runs a non-blocking operation if the socket was last seen ready for it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it is not ready, else what the operation says.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_io(interest, operation),
+            Self::Unix(unix) => unix.try_io(interest, operation),
+        }
+    }
+
+    /// Looks at what came without taking it, and asks the kernel to be sure.
+    #[must_use]
+    pub(crate) fn glance(&self) -> Glance {
+        match rustix::net::recv(self, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Glance::Ended,
+            Ok(_) => Glance::Bytes,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Glance::Quiet,
+            Err(_) => Glance::Ended,
+        }
+    }
+
+    /// Looks at what came once the event loop says that something did.
+    pub(crate) fn poll_glance(&self, cx: &mut Context<'_>) -> Poll<Glance> {
+        loop {
+            if ready!(self.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(Glance::Ended);
+            }
+            match self.glance() {
+                Glance::Quiet => self.forget_readable(),
+                seen => return Poll::Ready(seen),
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) {
+        // The other side may be gone already; then there is nobody to tell.
+        drop(rustix::net::shutdown(self, Shutdown::Write));
+    }
+
+    /// Makes the close that follows a reset, so that nobody takes what was sent for complete.
+    pub(crate) fn reset_on_close(&self) {
+        let abort = Some(std::time::Duration::ZERO);
+        drop(rustix::net::sockopt::set_socket_linger(self, abort));
+    }
+
+    /// Whether both ends are TCP, which the kernel can splice.
+    #[must_use]
+    pub(crate) const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    #[inline]
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_read(room),
+            Self::Unix(unix) => unix.try_read(room),
+        }
+    }
+
+    /// Tells the event loop that the socket is empty. A new event sets it readable again: epoll
+    /// reports edges, and only this thread polls it.
+    #[inline]
+    fn forget_readable(&self) {
+        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        drop(self.try_io(Interest::READABLE, empty));
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(tcp) => tcp.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Connections to backends: dialled when needed, kept while they may serve again.
+
+mod dial;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use router_core::endpoint::EndpointId;
+use router_core::tick::Tick;
+
+pub(crate) use dial::{Dialled, dial};
+
+use crate::settings::BackendSettings;
+use crate::socket::{Glance, Socket};
+
+/// The idle connections of one worker, the last used first out.
+#[derive(Debug)]
+pub(crate) struct IdlePool {
+    by_endpoint: RefCell<HashMap<EndpointId, Vec<Idle>, FixedState>>,
+    count: Cell<usize>,
+    most: usize,
+    most_per_endpoint: usize,
+    longest: std::time::Duration,
+}
+
+#[derive(Debug)]
+struct Idle {
+    socket: Socket,
+    since: Tick,
+}
+
+impl IdlePool {
+    /// An empty pool within the bounds of the settings.
+    #[must_use]
+    pub(crate) fn new(settings: &BackendSettings) -> Rc<Self> {
+        Rc::new(Self {
+            by_endpoint: RefCell::default(),
+            count: Cell::new(0),
+            most: settings.max_idle,
+            most_per_endpoint: settings.max_idle_per_endpoint,
+            longest: settings.idle,
+        })
+    }
+
+    /// A connection that was quiet when last seen. `certain`: ask the kernel whether it still is.
+    #[inline]
+    pub(crate) fn take(&self, endpoint: EndpointId, now: Tick, certain: bool) -> Option<Socket> {
+        let mut all = self.by_endpoint.borrow_mut();
+        let kept = all.get_mut(&endpoint)?;
+        while let Some(idle) = kept.pop() {
+            self.count.set(self.count.get() - 1);
+            let young = now.since(idle.since) < self.longest;
+            if young && (!certain || idle.socket.glance() == Glance::Quiet) {
+                return Some(idle.socket);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, unless there are enough; then it is closed.
+    #[inline]
+    pub(crate) fn put(&self, endpoint: EndpointId, socket: Socket, now: Tick) {
+        if self.count.get() >= self.most {
+            return;
+        }
+        let mut all = self.by_endpoint.borrow_mut();
+        let kept = all.entry(endpoint).or_default();
+        if kept.len() < self.most_per_endpoint {
+            self.count.set(self.count.get() + 1);
+            kept.push(Idle { socket, since: now });
+        }
+    }
+
+    /// Closes connections that were idle for too long or that the backend has closed.
+    pub(crate) fn sweep(&self, now: Tick) {
+        let mut closed = 0;
+        self.by_endpoint.borrow_mut().retain(|_, kept| {
+            let before = kept.len();
+            kept.retain(|idle| {
+                now.since(idle.since) < self.longest && idle.socket.glance() == Glance::Quiet
+            });
+            closed += before - kept.len();
+            !kept.is_empty()
+        });
+        self.count.set(self.count.get() - closed);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub(crate) const fn len(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count.get() == 0
+    }
+}

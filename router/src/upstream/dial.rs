@@ -1,0 +1,94 @@
+//! Connecting to an endpoint.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use router_core::endpoint::Endpoint;
+use router_core::failure::EndpointFault;
+use tokio::net::TcpStream;
+
+use crate::clock::Clock;
+use crate::resolver::Resolver;
+use crate::socket::Socket;
+
+/// A connection that has not carried a request yet.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    /// The connection.
+    pub socket: Socket,
+    /// How long its name took to look up; nothing when it is an address.
+    pub dns: Option<Duration>,
+    /// How long it took to connect.
+    pub dial: Duration,
+}
+
+/// Connects to an endpoint, to its addresses in turn until one answers. The caller sets the limit.
+///
+/// # Errors
+/// What became of the last address.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    resolver: &Resolver,
+    clock: Clock,
+    keepalive: Option<Duration>,
+) -> Result<Dialled, EndpointFault> {
+    let facts = endpoint.facts();
+    if facts.is_tls() {
+        return Err(EndpointFault::TlsUnsupported);
+    }
+    let began = clock.read();
+    if let Some(address) = facts.socket_addr() {
+        let socket = connect(address, keepalive).await?;
+        return Ok(Dialled {
+            socket,
+            dns: None,
+            dial: clock.read().since(began),
+        });
+    }
+    let found = resolver.resolve(facts.host(), facts.port()).await;
+    let addresses = found.map_err(|_| EndpointFault::UnknownName)?;
+    let dns = clock.read().since(began);
+    let mut last = EndpointFault::UnknownName;
+    for &address in addresses.iter() {
+        match connect(address, keepalive).await {
+            Ok(socket) => {
+                let dial = clock.read().since(began).saturating_sub(dns);
+                return Ok(Dialled {
+                    socket,
+                    dns: Some(dns),
+                    dial,
+                });
+            }
+            Err(fault) => last = fault,
+        }
+    }
+    Err(last)
+}
+
+async fn connect(
+    address: SocketAddr,
+    keepalive: Option<Duration>,
+) -> Result<Socket, EndpointFault> {
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| fault(&error))?;
+    // A connection without these options works too, only less well.
+    drop(stream.set_nodelay(true));
+    if let Some(interval) = keepalive {
+        let probes = socket2::TcpKeepalive::new()
+            .with_time(interval)
+            .with_interval(interval);
+        drop(socket2::SockRef::from(&stream.as_fd()).set_tcp_keepalive(&probes));
+    }
+    Ok(Socket::Tcp(stream))
+}
+
+fn fault(error: &io::Error) -> EndpointFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => EndpointFault::Refused,
+        io::ErrorKind::TimedOut => EndpointFault::DialTimeout,
+        _ => EndpointFault::Unreachable,
+    }
+}

@@ -1,0 +1,206 @@
+//! One worker: a thread with its own event loop, connections, idle backends and counters.
+//!
+//! Workers share the route table and the endpoints' counts, nothing else that a request touches.
+
+mod scratch;
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub(crate) use scratch::Scratch;
+
+use crate::access_log::LogHandle;
+use crate::buffers::Buffers;
+use crate::clock::{Clock, DateLine};
+use crate::connections::Roster;
+use crate::deadlines::Deadlines;
+use crate::metrics::WorkerMetrics;
+use crate::relay::Tools;
+use crate::relay::splice::Pipes;
+use crate::resolver::Resolver;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::upstream::IdlePool;
+
+/// How often idle backend connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Scratches kept for the next exchange; more are freed.
+const KEPT_SCRATCHES: usize = 512;
+
+/// What a worker does with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Accepts and serves.
+    Serving,
+    /// Accepts no more; each connection ends with the response under way.
+    Closing,
+    /// Ends now.
+    Stopped,
+}
+
+/// What belongs to one worker and never leaves its thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Its number.
+    pub index: usize,
+    /// What all workers share.
+    pub shared: Shared,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Addresses of backends by name.
+    pub resolver: Arc<Resolver>,
+    /// The clock.
+    pub clock: Clock,
+    /// Deadlines of its tasks.
+    pub deadlines: Rc<Deadlines>,
+    /// Buffers and pipes.
+    pub tools: Tools,
+    /// Idle connections to backends.
+    pub idle: Rc<IdlePool>,
+    /// Its counters.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Its end of the access log.
+    pub log: RefCell<LogHandle>,
+    /// Its connections, for those who ask.
+    pub roster: Roster,
+    /// The Date field.
+    pub date: DateLine,
+    /// The phase, as last seen on this thread.
+    pub phase: Cell<Phase>,
+    /// Its connections, as the acceptors compare them.
+    pub load: Arc<AtomicUsize>,
+    random: RefCell<fastrand::Rng>,
+    scratches: RefCell<Vec<Box<Scratch>>>,
+}
+
+/// What a worker is made of; the rest it makes itself, on its own thread.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Its number.
+    pub index: usize,
+    /// What all workers share.
+    pub shared: Shared,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Addresses of backends by name.
+    pub resolver: Arc<Resolver>,
+    /// Its end of the access log.
+    pub log: LogHandle,
+    /// Its connections, as the acceptors compare them.
+    pub load: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    /// Makes a worker on the thread that will run it.
+    #[must_use]
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        let Parts {
+            index,
+            shared,
+            settings,
+            resolver,
+            log,
+            load,
+        } = parts;
+        let clock = shared.clock;
+        let metrics = shared.metrics.worker(index);
+        Rc::new(Self {
+            index,
+            clock,
+            deadlines: Deadlines::new(clock),
+            tools: Tools {
+                buffers: Buffers::new(),
+                pipes: Pipes::default(),
+            },
+            idle: IdlePool::new(&settings.backend),
+            metrics,
+            log: RefCell::new(log),
+            roster: Roster::default(),
+            date: DateLine::default(),
+            phase: Cell::new(Phase::Serving),
+            load,
+            random: RefCell::new(fastrand::Rng::new()),
+            scratches: RefCell::default(),
+            shared,
+            settings,
+            resolver,
+        })
+    }
+
+    /// A random number: spread, not secret.
+    #[inline]
+    #[must_use]
+    pub(crate) fn entropy(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+
+    /// Parsers and lists for one exchange; given back by [`keep`](Self::keep).
+    #[inline]
+    #[must_use]
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
+        self.scratches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps a scratch for the next exchange.
+    #[inline]
+    pub(crate) fn keep(&self, scratch: Box<Scratch>) {
+        let mut kept = self.scratches.borrow_mut();
+        if kept.len() < KEPT_SCRATCHES {
+            kept.push(scratch);
+        }
+    }
+
+    /// A connection's peer is counted here as long as it is served.
+    pub(crate) fn opened(&self) {
+        self.metrics.connection_opened();
+    }
+
+    /// The counterpart of [`opened`](Self::opened) and of the acceptor's count.
+    pub(crate) fn closed(&self) {
+        self.metrics.connection_closed();
+        self.load.fetch_sub(1, Relaxed);
+    }
+
+    /// What the worker does beside its connections, until the phase says stop.
+    pub(crate) async fn housekeeping(self: Rc<Self>, mut phase: watch::Receiver<Phase>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        let logs = self.log.borrow().wanted();
+        let mut flush = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => self.idle.sweep(self.clock.now()),
+                _ = flush.tick(), if logs => self.log.borrow_mut().flush(),
+                changed = phase.changed() => {
+                    self.phase.set(*phase.borrow_and_update());
+                    if changed.is_err() || self.phase.get() == Phase::Stopped {
+                        break;
+                    }
+                }
+            }
+        }
+        self.log.borrow_mut().flush();
+    }
+
+    /// Wakes the connections that wait for a request, to see that the phase has changed.
+    pub(crate) fn end_idle(&self) {
+        self.phase.set(self.phase.get().max(Phase::Closing));
+        self.deadlines.wake_all();
+    }
+}
+
+/// The text of a peer's address, as it goes into `X-Forwarded-For`.
+#[must_use]
+pub(crate) fn peer_text(peer: Option<SocketAddr>) -> Box<str> {
+    peer.map_or_else(Box::default, |peer| {
+        router_core::cidr::canonical(peer.ip())
+            .to_string()
+            .into_boxed_str()
+    })
+}
