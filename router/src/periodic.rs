@@ -1,0 +1,77 @@
+//! Work that a thread of its own does again and again.
+
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// A thread that does something at an interval. Dropping it stops and joins the thread.
+#[derive(Debug)]
+pub struct Periodic {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Which time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// One of many.
+    Next,
+    /// The last one; the router stops.
+    Last,
+}
+
+impl Periodic {
+    /// Does `work` every `interval`, first after one interval, and once more when it is stopped.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(
+        name: &str,
+        interval: Duration,
+        mut work: impl FnMut(Turn) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                work(Turn::Next);
+            }
+            work(Turn::Last);
+        })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Periodic {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported by the thread itself.
+            thread.join().ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_works_until_it_is_dropped_and_once_more() {
+        let (sender, turns) = mpsc::channel();
+        let periodic = Periodic::start("test", Duration::from_millis(1), move |turn| {
+            sender.send(turn).unwrap();
+        });
+        assert_eq!(turns.recv(), Ok(Turn::Next));
+        assert_eq!(turns.recv(), Ok(Turn::Next));
+        drop(periodic.unwrap());
+        let rest: Vec<Turn> = turns.iter().collect();
+        let (last, others) = rest.split_last().unwrap();
+        assert_eq!(*last, Turn::Last);
+        assert!(others.iter().all(|turn| *turn == Turn::Next));
+    }
+}

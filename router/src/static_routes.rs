@@ -1,0 +1,278 @@
+//! Routes that are written down: in the configuration, and in a file that is followed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use router_core::endpoint::{Description, Facts, Origin, RouteOptions, RoutePolicy};
+use router_core::registration::Registration;
+use router_core::route::RouteKey;
+
+use crate::config::{StaticRoute, parse_routes};
+use crate::periodic::{Periodic, Turn};
+use crate::registrar::Orders;
+
+/// How often the file is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// For how long after a change of the file its modification time may fail to tell the next one.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// What the registry is to be told of `routes`.
+///
+/// # Errors
+/// The first route that cannot be one, in words.
+pub fn registrations(routes: &[StaticRoute], origin: Origin) -> Result<Vec<Registration>, String> {
+    let mut registrations = Vec::new();
+    for route in routes {
+        for uri in &route.uris {
+            let key = RouteKey::parse(uri).map_err(|bad| format!("{uri:?}: {bad:?}"))?;
+            for backend in &route.backends {
+                let facts = facts(route, &backend.address, backend.weight)?;
+                registrations.push(Registration {
+                    key: key.clone(),
+                    facts,
+                    origin,
+                    endpoint_updated_at_ns: 0,
+                });
+            }
+        }
+    }
+    Ok(registrations)
+}
+
+fn facts(route: &StaticRoute, address: &str, weight: u16) -> Result<Facts, String> {
+    let no_address = || format!("{address:?} is no host and port");
+    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
+    let description = Description {
+        host,
+        port: port.parse().map_err(|_| no_address())?,
+        weight,
+        options: RouteOptions {
+            policy: RoutePolicy {
+                connect: route.timeouts.connect,
+                first_byte: route.timeouts.first_byte,
+                idle: route.timeouts.idle,
+                max_body: route.limits.max_body.map(|size| size.0),
+                max_conns: route.limits.max_conns,
+            },
+            ..RouteOptions::default()
+        },
+        ..Description::default()
+    };
+    Facts::new(&description).map_err(|_| format!("{address:?} is too long"))
+}
+
+/// A file of routes that is read again when it changes. What it said last that could be understood
+/// stays in force.
+#[derive(Debug)]
+pub struct RoutesFile {
+    file: PathBuf,
+    /// What the file looked like when its text was read.
+    stamp: Option<Stamp>,
+    text: Option<String>,
+    /// What is wrong with that text.
+    verdict: Option<String>,
+    /// What is wrong with the file, as it was logged.
+    fault: Option<String>,
+}
+
+/// Tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl RoutesFile {
+    /// A file that was not read yet.
+    pub fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            stamp: None,
+            text: None,
+            verdict: None,
+            fault: None,
+        }
+    }
+
+    /// Gives the registrar the routes of the file whenever it changes.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn follow(mut self, orders: Orders) -> io::Result<Periodic> {
+        Periodic::start("routes-file", INTERVAL, move |turn| {
+            if turn == Turn::Next
+                && let Some(routes) = self.changed()
+            {
+                orders.replace(Origin::RoutesFile, routes);
+            }
+        })
+    }
+
+    /// Its routes, when they are not those that were returned last. A file that cannot be read or
+    /// understood is logged, once for each fault.
+    pub fn changed(&mut self) -> Option<Vec<Registration>> {
+        let outcome = self.read();
+        let fault = outcome.as_ref().err().cloned();
+        if fault != self.fault {
+            match &fault {
+                Some(fault) => {
+                    for line in fault.lines() {
+                        tracing::warn!(reason = line, "routes-file-not-used");
+                    }
+                }
+                None => tracing::info!(path = %self.file.display(), "routes-file-usable-again"),
+            }
+            self.fault = fault;
+        }
+        let routes = outcome.ok().flatten()?;
+        let path = self.file.display();
+        tracing::info!(%path, endpoints = routes.len(), "routes-file-loaded");
+        Some(routes)
+    }
+
+    /// The routes if the file says something new, the fault as long as it has one.
+    fn read(&mut self) -> Result<Option<Vec<Registration>>, String> {
+        let unreadable = |error: io::Error| format!("{}: {error}", self.file.display());
+        let stamp = Stamp::of(&self.file).map_err(unreadable)?;
+        let unchanged = || self.verdict.clone().map_or(Ok(None), Err);
+        if self.stamp == Some(stamp) {
+            return unchanged();
+        }
+        let text = fs::read_to_string(&self.file).map_err(unreadable)?;
+        self.stamp = stamp.is_settled().then_some(stamp);
+        if self.text.as_ref() == Some(&text) {
+            return unchanged();
+        }
+        let routes = self.parse(&text);
+        self.verdict = routes.as_ref().err().cloned();
+        self.text = Some(text);
+        routes.map(Some)
+    }
+
+    fn parse(&self, text: &str) -> Result<Vec<Registration>, String> {
+        let file = self.file.display();
+        let in_file = |fault: &component::yaml::Fault| format!("{file}:{fault}");
+        let routes = parse_routes(text).map_err(|faults| {
+            let lines: Vec<String> = faults.iter().map(in_file).collect();
+            lines.join("\n")
+        })?;
+        registrations(&routes, Origin::RoutesFile).map_err(|fault| format!("{file}: {fault}"))
+    }
+}
+
+impl Stamp {
+    fn of(file: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(file)?;
+        Ok(Self {
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+
+    /// Whether a later change is sure to change the stamp.
+    fn is_settled(&self) -> bool {
+        let age = self.modified.and_then(|time| time.elapsed().ok());
+        age.is_some_and(|age| age > GRAIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tests_kit::TempDir;
+
+    use super::*;
+
+    const ROUTES: &str = "
+- uris: [a.test, '*.b.test/path']
+  backends: [{address: '10.0.0.1:80', weight: 3}, {address: '[fd00::1]:81'}, 'app.internal:82']
+  timeouts: {connect: 2s}
+  limits: {max_body: 1KiB, max_conns: 7}
+";
+
+    fn uris(routes: Option<Vec<Registration>>) -> Vec<String> {
+        let mut uris: Vec<String> = routes
+            .expect("a change")
+            .iter()
+            .map(|route| format!("{}={}", route.key, route.facts.address()))
+            .collect();
+        uris.sort();
+        uris
+    }
+
+    #[test]
+    fn routes_are_read_with_all_they_say() {
+        let directory = TempDir::new();
+        let mut file = RoutesFile::new(directory.file("routes.yml", ROUTES));
+        let routes = file.changed().unwrap();
+        assert_eq!(
+            uris(Some(routes.clone())),
+            [
+                "*.b.test/path=10.0.0.1:80",
+                "*.b.test/path=[fd00::1]:81",
+                "*.b.test/path=app.internal:82",
+                "a.test=10.0.0.1:80",
+                "a.test=[fd00::1]:81",
+                "a.test=app.internal:82",
+            ]
+        );
+        let facts = &routes[0].facts;
+        assert_eq!(facts.weight(), 3);
+        let policy = &facts.options().expect("a policy").policy;
+        assert_eq!(policy.connect, Some(Duration::from_secs(2)));
+        assert_eq!((policy.max_body, policy.max_conns), (Some(1024), Some(7)));
+        assert_eq!(routes[0].origin, Origin::RoutesFile);
+    }
+
+    #[test]
+    fn a_change_is_seen_and_a_bad_file_leaves_the_last_good_one() {
+        let directory = TempDir::new();
+        let write = |text: &str| directory.file("routes.yml", text);
+        let mut file = RoutesFile::new(write("- {uris: [a.test], backends: ['x:1']}"));
+        assert_eq!(uris(file.changed()), ["a.test=x:1"]);
+        assert!(file.changed().is_none());
+
+        write("- {uris: [b.test], backends: ['x:1']}");
+        assert_eq!(uris(file.changed()), ["b.test=x:1"]);
+
+        write("- {uris: [b.test],\n   backends: ['x']}");
+        for _ in 0..2 {
+            assert!(file.changed().is_none());
+            let fault = file.fault.as_deref().unwrap();
+            assert!(fault.contains("routes.yml:2: "), "{fault}");
+        }
+        fs::remove_file(directory.path().join("routes.yml")).unwrap();
+        assert!(file.changed().is_none());
+        assert!(!file.fault.as_deref().unwrap().contains("yml:2: "));
+
+        write("- {uris: [c.test], backends: ['x:1']}");
+        assert_eq!(uris(file.changed()), ["c.test=x:1"]);
+        assert!(file.fault.is_none());
+
+        let path = directory.path().join("routes.yml");
+        let aside = directory.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        assert!(file.changed().is_none() && file.fault.is_some());
+        fs::rename(&aside, &path).unwrap();
+        assert!(
+            file.changed().is_none() && file.fault.is_none(),
+            "back as it was"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_by_an_equal_one_is_no_change() {
+        let directory = TempDir::new();
+        let text = "- {uris: [a.test], backends: ['x:1']}";
+        let mut file = RoutesFile::new(directory.file("routes.yml", text));
+        assert!(file.changed().is_some());
+        let other = directory.file("other.yml", text);
+        fs::rename(other, directory.path().join("routes.yml")).unwrap();
+        assert!(file.changed().is_none());
+    }
+}
