@@ -39,12 +39,13 @@ pub enum RouteSourcesError {
 
 impl RouteSources {
     /// Publishes what is known at once: the operator's routes and those of the last run. Then
-    /// follows the files and the bus.
+    /// follows the files and, as `settings` say, the bus.
     ///
     /// # Errors
     /// [`RouteSourcesError`]. That a file or the bus is not there is not an error.
     pub fn start(
         config: &Config,
+        settings: Settings,
         outlets: &Outlets,
         clock: Clock,
     ) -> Result<Self, RouteSourcesError> {
@@ -74,7 +75,7 @@ impl RouteSources {
         }
         let held = registry.table().generation();
         let now = Arc::new(move || clock.now());
-        let registrar = Registrar::start(Settings::new(config), registry, outlets.clone(), now)?;
+        let registrar = Registrar::start(settings, registry, outlets.clone(), now)?;
         let keep = |file| {
             let max_age = config.snapshot.max_age;
             let snapshot = SnapshotFile::new(file, max_age, held, outlets);
@@ -138,7 +139,8 @@ mod tests {
     }
 
     fn start(config: &Config, outlets: &Outlets) -> RouteSources {
-        RouteSources::start(config, outlets, Clock::start()).unwrap()
+        let settings = Settings::new(config);
+        RouteSources::start(config, settings, outlets, Clock::start()).unwrap()
     }
 
     #[test]

@@ -11,7 +11,6 @@ use component::shutdown::{self, Phase, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
 use router_core::error_page::{BadTemplate, ErrorPage};
-use router_core::registry::{Registry, RegistryConfig};
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
@@ -23,8 +22,9 @@ use crate::edge::{Edge, EdgeParts};
 use crate::health::Health;
 use crate::listen::Listener;
 use crate::metrics::Metrics;
-use crate::registrar::{self, Outlets, Registrar, RegistrarError};
+use crate::registrar::{self, Outlets};
 use crate::resolver::Resolver;
+use crate::route_sources::{RouteSources, RouteSourcesError};
 use crate::settings::Settings;
 use crate::shared::Shared;
 
@@ -53,9 +53,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// The part that keeps the table cannot start.
+    /// The parts that keep the table cannot start.
     #[error(transparent)]
-    Registrar(#[from] RegistrarError),
+    Routes(#[from] RouteSourcesError),
     /// A thread, a file or a queue could not be had.
     #[error("cannot start")]
     System(#[from] io::Error),
@@ -73,7 +73,7 @@ pub struct Running {
     addresses: Vec<ListenAddress>,
     admin_addresses: Vec<(SocketAddr, Role)>,
     end: Trigger,
-    registrar: Registrar,
+    routes: RouteSources,
     log: AccessLog,
     tasks: Tasks,
     drain: (Duration, Duration),
@@ -93,18 +93,10 @@ impl Router {
         let log = AccessLog::start(&config.access_log)?;
         let (shared, asks) = shared(&config, clock, workers, &log);
 
-        let mut registry = Registry::new(registry_config(&config));
-        for registration in temporary_routes(&config) {
-            registry.apply(
-                router_core::registry::Command::Register(registration),
-                clock.now(),
-            );
-        }
         let settings = registrar::Settings::new(&config);
         let id = settings.start.id.clone();
         let host = settings.start.hosts.first().cloned().unwrap_or_default();
-        let now = Arc::new(move || clock.now());
-        let registrar = Registrar::start(settings, registry, Outlets::from(&shared), now)?;
+        let routes = RouteSources::start(&config, settings, &Outlets::from(&shared), clock)?;
 
         let addresses = listeners
             .iter()
@@ -145,7 +137,7 @@ impl Router {
             addresses,
             admin_addresses,
             end,
-            registrar,
+            routes,
             log,
             tasks,
             drain,
@@ -213,7 +205,7 @@ impl Running {
         let Self {
             edge,
             end,
-            registrar,
+            routes,
             log,
             mut tasks,
             ..
@@ -221,7 +213,7 @@ impl Running {
         edge.stop().await;
         end.advance(Phase::Stopping);
         let behind = tokio::task::spawn_blocking(move || {
-            registrar.stop();
+            drop(routes);
             log.stop()
         });
         if !behind.await.unwrap_or(false) {
@@ -333,57 +325,4 @@ fn admin_settings(config: &Config, uuid: String, host: String) -> admin::Setting
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn registry_config(config: &Config) -> RegistryConfig {
-    RegistryConfig {
-        balance: config.backend.balance,
-        suspend_pruning: config.registry.suspend_pruning,
-        empty_pool_timeout: config.registry.empty_pool_timeout,
-        tls_threshold: None,
-        seed: fastrand::u64(..),
-    }
-}
-
-fn temporary_routes(config: &Config) -> Vec<router_core::registration::Registration> {
-    use router_core::endpoint::{Description, Facts, Origin, RouteOptions, RoutePolicy};
-    use router_core::registration::Registration;
-    let mut all = Vec::new();
-    for route in &config.routes {
-        for uri in &route.uris {
-            for backend in &route.backends {
-                let (host, port) = backend.address.rsplit_once(':').unwrap_or_default();
-                let policy = RoutePolicy {
-                    connect: route.timeouts.connect,
-                    first_byte: route.timeouts.first_byte,
-                    idle: route.timeouts.idle,
-                    max_body: route.limits.max_body.map(|most| most.0),
-                    max_conns: route.limits.max_conns,
-                };
-                let description = Description {
-                    host,
-                    port: port.parse().unwrap_or_default(),
-                    weight: backend.weight,
-                    options: RouteOptions {
-                        policy,
-                        ..RouteOptions::default()
-                    },
-                    ..Description::default()
-                };
-                let (Ok(key), Ok(facts)) = (
-                    router_core::route::RouteKey::parse(uri),
-                    Facts::new(&description),
-                ) else {
-                    continue;
-                };
-                all.push(Registration {
-                    key,
-                    facts,
-                    origin: Origin::Static,
-                    endpoint_updated_at_ns: 0,
-                });
-            }
-        }
-    }
-    all
 }
