@@ -1,6 +1,6 @@
 //! A client's connection: a small task that waits, and hands each burst of requests to an exchange.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,13 +8,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use router_core::cidr::canonical;
+use router_core::proxy_header::{self, Header};
+
 use crate::buffers::Buffer;
+use crate::config::ProxyProtocol;
 use crate::connections::Seat;
 use crate::deadlines::Deadline;
 use crate::exchange::answer;
 use crate::futures::FuturePool;
 use crate::socket::{Glance, Socket};
-use crate::worker::{Phase, Worker, peer_text};
+use crate::worker::{Phase, Worker};
 
 /// A client's connection, shared by its task and the exchange under way.
 #[derive(Debug)]
@@ -23,16 +27,33 @@ pub(crate) struct Client {
     pub worker: Rc<Worker>,
     /// The connection.
     pub socket: Socket,
-    /// The other end; nothing for a unix socket.
-    pub peer: Option<SocketAddr>,
-    /// The other end's address as text; empty for a unix socket.
-    pub peer_text: Box<str>,
+    /// Who is at the other end; set once, before the first request.
+    peer: OnceCell<Peer>,
     /// The deadline of whatever is waited for.
     pub deadline: Deadline,
     /// Its place in the list of connections.
     pub seat: Seat,
     /// A byte of the response to the current request has been sent.
     pub answered: Cell<bool>,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+struct Peer {
+    /// Nothing for a unix socket.
+    address: Option<SocketAddr>,
+    /// As it goes into `X-Forwarded-For`; empty for a unix socket.
+    text: Box<str>,
+}
+
+impl Peer {
+    fn new(address: Option<SocketAddr>) -> Self {
+        let text = |peer: SocketAddr| canonical(peer.ip()).to_string().into_boxed_str();
+        Self {
+            address,
+            text: address.map_or_else(Box::default, text),
+        }
+    }
 }
 
 /// What follows an exchange.
@@ -55,14 +76,69 @@ impl Client {
         worker.opened();
         let seat = worker.roster.enter(peer, worker.clock.now());
         Rc::new(Self {
-            peer_text: peer_text(peer),
+            peer: OnceCell::new(),
             deadline: worker.deadlines.issue(),
             answered: Cell::new(false),
             seat,
             socket,
-            peer,
             worker,
         })
+    }
+
+    /// The other end; nothing for a unix socket. A PROXY header may have named it.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer.get().and_then(|peer| peer.address)
+    }
+
+    /// The other end's address as text; empty for a unix socket.
+    pub(crate) fn peer_text(&self) -> &str {
+        self.peer.get().map_or("", |peer| &peer.text)
+    }
+
+    /// Says who is at the other end: the connection's own peer.
+    fn introduce(&self, peer: Option<SocketAddr>) {
+        self.peer.get_or_init(|| Peer::new(peer));
+    }
+
+    /// Reads the PROXY header, and says who it names if the connection's own peer is trusted.
+    /// Returns what came with it of the first request; nothing when the connection is over.
+    async fn introduced(&self, peer: Option<SocketAddr>, mode: ProxyProtocol) -> Option<Buffer> {
+        let mut buffer = self.first_bytes().await?;
+        let source = loop {
+            match proxy_header::read(buffer.filled()) {
+                Header::Complete { length, source } => {
+                    buffer.consume(length);
+                    break source;
+                }
+                Header::Absent if mode == ProxyProtocol::Optional => break None,
+                Header::Absent | Header::Malformed => return None,
+                Header::Partial => self.read_header(&mut buffer).await?,
+            }
+        };
+        let proxies = &self.worker.settings.trusted_proxies;
+        let trusted = peer.is_none_or(|peer| proxies.contains(peer.ip()));
+        self.introduce(source.filter(|_| trusted).or(peer));
+        Some(buffer)
+    }
+
+    /// Reads on into a header, within the time that a head may take. Nothing when there is no more.
+    async fn read_header(&self, buffer: &mut Buffer) -> Option<()> {
+        self.deadline.set(
+            self.worker
+                .clock
+                .now()
+                .plus(self.worker.settings.client.head),
+        );
+        poll_fn(|cx| match self.socket.poll_read(cx, buffer.room()) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                buffer.add(count);
+                Poll::Ready(Some(()))
+            }
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending if self.deadline.poll_expired(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// Waits for the first bytes of a request. Nothing when the connection is over.
@@ -164,12 +240,32 @@ where
 struct Panicked;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<F, M>(client: Rc<Client>, exchanges: Rc<Exchanges<F, M>>)
-where
+pub(crate) async fn serve<F, M>(
+    client: Rc<Client>,
+    peer: Option<SocketAddr>,
+    proxy_protocol: ProxyProtocol,
+    exchanges: Rc<Exchanges<F, M>>,
+) where
     F: Future<Output = After>,
     M: Fn(Rc<Client>, Buffer) -> F,
 {
-    while let Some(first) = client.first_bytes().await {
+    let mut next = None;
+    if proxy_protocol == ProxyProtocol::Off {
+        client.introduce(peer);
+    } else {
+        let Some(behind) = client.introduced(peer, proxy_protocol).await else {
+            return;
+        };
+        next = Some(behind).filter(|behind| !behind.filled().is_empty());
+    }
+    loop {
+        let first = match next.take() {
+            Some(first) => first,
+            None => match client.first_bytes().await {
+                Some(first) => first,
+                None => break,
+            },
+        };
         match exchanges.run(&client, first).await {
             Ok(After::Idle) => client.seat.idle(),
             Ok(After::Close) => break,
@@ -183,7 +279,7 @@ where
             }
             Err(Panicked) => {
                 client.worker.metrics.panic();
-                tracing::error!(peer = %client.peer_text, "request-panicked");
+                tracing::error!(peer = client.peer_text(), "request-panicked");
                 if client.answered.get() {
                     client.socket.reset_on_close();
                 } else {

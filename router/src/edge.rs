@@ -214,8 +214,18 @@ where
     F: Future<Output = After> + 'static,
     M: Fn(Rc<Client>, crate::buffers::Buffer) -> F + 'static,
 {
-    let client = Client::new(Rc::clone(worker), accepted.socket, accepted.peer);
-    spawn_local(connection::serve(client, Rc::clone(exchanges)));
+    let Accepted {
+        socket,
+        peer,
+        proxy_protocol,
+    } = accepted;
+    let client = Client::new(Rc::clone(worker), socket, peer);
+    spawn_local(connection::serve(
+        client,
+        peer,
+        proxy_protocol,
+        Rc::clone(exchanges),
+    ));
 }
 
 /// Takes over a connection that another worker accepted for this one.

@@ -82,7 +82,7 @@ impl Exchange {
         let authority = self.head().authority.of(self.input.filled());
         self.client.seat.exchange(authority);
         self.story.client = client::Client::of(
-            self.client.peer.map(|peer| peer.ip()),
+            self.client.peer().map(|peer| peer.ip()),
             self.fields(),
             &self.worker.settings.trusted_proxies,
         );

@@ -38,7 +38,7 @@ pub(crate) enum Broken {
     /// The body is longer than it may be.
     TooLong,
     /// The receiver failed.
-    Sink(io::Error),
+    Sink,
 }
 
 /// How the rest of the body is told apart.
@@ -218,7 +218,7 @@ impl Relay {
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            ready!(self.poll_flush(cx, to)).map_err(Broken::Sink)?;
+            ready!(self.poll_flush(cx, to)).map_err(|_| Broken::Sink)?;
             if self.has_unread() && !self.ended {
                 self.decode()?;
                 continue;
@@ -272,7 +272,7 @@ impl Relay {
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
         let mut buffer = match self.buffer.take() {
-            Some(mut buffer) if !(self.in_spate && buffer.capacity() < SPLICE_FROM as usize) => {
+            Some(mut buffer) if !(self.in_spate && (buffer.capacity() as u64) < SPLICE_FROM) => {
                 buffer.consume(self.at);
                 buffer
             }
@@ -425,7 +425,7 @@ impl Relay {
             return Poll::Ready(Ok(false));
         };
         loop {
-            ready!(splice.poll_drain(cx, to)).map_err(Broken::Sink)?;
+            ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
             let left = match self.incoming {
                 Incoming::Exact { left } => left,
                 _ if self.in_spate => u64::MAX,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use component::size::ByteSize;
+use router_core::access_log::ExtraField;
 use router_core::cidr::CidrSet;
 use router_core::error_page::ErrorPage;
 use router_core::headers::MOST_FIELDS;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub empty_pool_is_503: bool,
     /// Names (lower case) of further request headers for the access log, and how it calls them.
     pub extra_headers_to_log: Vec<(String, String)>,
+    /// The access log shows this router's end of the connection to the backend.
+    pub logs_local_address: bool,
     /// The page for messages of the router's own.
     pub error_page: Option<ErrorPage>,
     /// Fields added to every response that lacks them.
@@ -68,6 +71,11 @@ impl Settings {
             zone: config.backend.prefer_zone.then(|| process.zone.clone()),
             empty_pool_is_503: !config.registry.empty_pool_timeout.is_zero(),
             extra_headers_to_log: config.access_log.extra_headers.iter().map(snake).collect(),
+            logs_local_address: config
+                .access_log
+                .format
+                .extra_fields
+                .contains(&ExtraField::LocalAddress),
             error_page,
             add_response_fields: config
                 .headers

@@ -1,6 +1,7 @@
 //! A stream socket of either kind, used through a shared reference by the one task that owns it.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
@@ -137,13 +138,22 @@ impl Socket {
     /// Says that nothing more will be sent.
     pub(crate) fn finish(&self) {
         // The other side may be gone already; then there is nobody to tell.
-        drop(rustix::net::shutdown(self, Shutdown::Write));
+        rustix::net::shutdown(self, Shutdown::Write).ok();
     }
 
     /// Makes the close that follows a reset, so that nobody takes what was sent for complete.
     pub(crate) fn reset_on_close(&self) {
         let abort = Some(std::time::Duration::ZERO);
-        drop(rustix::net::sockopt::set_socket_linger(self, abort));
+        rustix::net::sockopt::set_socket_linger(self, abort).ok();
+    }
+
+    /// This end's address; nothing for a unix socket.
+    #[must_use]
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Whether both ends are TCP, which the kernel can splice.

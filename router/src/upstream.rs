@@ -86,16 +86,4 @@ impl IdlePool {
         });
         self.count.set(self.count.get() - closed);
     }
-
-    /// How many there are.
-    #[must_use]
-    pub(crate) const fn len(&self) -> usize {
-        self.count.get()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count.get() == 0
-    }
 }

@@ -5,7 +5,6 @@
 mod scratch;
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -48,8 +47,6 @@ pub(crate) enum Phase {
 /// What belongs to one worker and never leaves its thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Its number.
-    pub index: usize,
     /// What all workers share.
     pub shared: Shared,
     /// The settings.
@@ -77,6 +74,10 @@ pub(crate) struct Worker {
     /// Its connections, as the acceptors compare them.
     pub load: Arc<AtomicUsize>,
     random: RefCell<fastrand::Rng>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a scratch is large; its box moves, it does not"
+    )]
     scratches: RefCell<Vec<Box<Scratch>>>,
 }
 
@@ -112,7 +113,6 @@ impl Worker {
         let clock = shared.clock;
         let metrics = shared.metrics.worker(index);
         Rc::new(Self {
-            index,
             clock,
             deadlines: Deadlines::new(clock),
             tools: Tools {
@@ -193,14 +193,4 @@ impl Worker {
         self.phase.set(self.phase.get().max(Phase::Closing));
         self.deadlines.wake_all();
     }
-}
-
-/// The text of a peer's address, as it goes into `X-Forwarded-For`.
-#[must_use]
-pub(crate) fn peer_text(peer: Option<SocketAddr>) -> Box<str> {
-    peer.map_or_else(Box::default, |peer| {
-        router_core::cidr::canonical(peer.ip())
-            .to_string()
-            .into_boxed_str()
-    })
 }

@@ -14,6 +14,10 @@ pub enum Failure {
     Refused(Refusal),
     /// The head was not complete in time (RFC 9110 §15.5.9).
     HeadTimeout,
+    /// The client stopped sending its body (RFC 9110 §15.5.9).
+    BodyTimeout,
+    /// The route wants its requests to pass through a service first, which this router cannot do.
+    RouteServiceUnsupported,
     /// The body is over the route's limit (RFC 9110 §15.5.14).
     BodyTooLarge,
     /// No host to look up.
@@ -133,8 +137,8 @@ pub enum Body {
     Message(Cow<'static, str>),
 }
 
-const SHORT: Option<&str> = Some("public,max-age=2");
-const NEVER: Option<&str> = Some("no-cache, no-store");
+const SHORT: &str = "public,max-age=2";
+const NEVER: &str = "no-cache, no-store";
 
 impl Failure {
     /// How it is answered.
@@ -142,133 +146,118 @@ impl Failure {
     pub fn answer(&self) -> Answer {
         match self {
             Self::Refused(Refusal::HeadTooLarge) => {
-                let answer = Answer::fixed(431, "max-request-size-exceeded", "");
-                Answer {
-                    body: Body::Empty,
-                    closes: true,
-                    ..answer
-                }
+                Answer::new(431, "max-request-size-exceeded", Body::Empty).closing()
             }
             Self::Refused(refusal) => {
-                let message = Body::Message(refusal.message().into());
-                let status = refusal.status();
-                let answer = Answer {
-                    body: message,
-                    ..Answer::fixed(status, "", "")
-                };
-                Answer {
-                    closes: true,
-                    ..answer
-                }
+                Answer::new(refusal.status(), "", Body::message(refusal.message())).closing()
             }
-            Self::HeadTimeout => Answer {
-                closes: true,
-                ..Answer::fixed(408, "", "")
-            },
+            Self::HeadTimeout | Self::BodyTimeout => Answer::new(408, "", Body::Empty).closing(),
             Self::BodyTooLarge => {
                 let message = "request body exceeds the limit of the route";
-                Answer {
-                    closes: true,
-                    ..Answer::message(413, "max-body-size-exceeded", message)
-                }
+                Answer::new(413, "max-body-size-exceeded", Body::message(message)).closing()
             }
             Self::EmptyHost => {
-                let answer = Answer::message(400, "empty_host", "Request had empty Host header");
-                Answer {
-                    cache_control: SHORT,
-                    ..answer
-                }
+                let message = "Request had empty Host header";
+                Answer::new(400, "empty_host", Body::message(message)).cached(SHORT)
             }
-            Self::InvalidAppInstance => Answer {
-                cache_control: NEVER,
-                ..Answer::message(
+            Self::InvalidAppInstance => {
+                let message = "Invalid X-CF-App-Instance Header";
+                Answer::new(
                     400,
                     "invalid_cf_app_instance_header",
-                    "Invalid X-CF-App-Instance Header",
+                    Body::message(message),
                 )
-            },
-            Self::InvalidProcessInstance => Answer {
-                cache_control: NEVER,
-                ..Answer::message(
+                .cached(NEVER)
+            }
+            Self::InvalidProcessInstance => {
+                let message = "Invalid X-CF-Process-Instance Header";
+                Answer::new(
                     400,
                     "invalid_cf_process_instance_header",
-                    "Invalid X-CF-Process-Instance Header",
+                    Body::message(message),
                 )
-            },
-            Self::UnknownInstance { .. } | Self::UnknownRoute { .. } => self.unknown_route(),
-            Self::NoEndpoints { route } => Answer {
-                cache_control: SHORT,
-                ..Answer::message(
-                    503,
-                    "no_endpoints",
-                    format!("Requested route ('{route}') has no available endpoints."),
-                )
-            },
-            Self::ConnectionLimit { route } => Answer::message(
-                503,
-                "Connection Limit Reached",
-                format!("Requested route ('{route}') has reached the connection limit."),
-            ),
+                .cached(NEVER)
+            }
+            Self::RouteServiceUnsupported => {
+                let message = "Support for route services is disabled.";
+                Answer::new(502, "route_service_unsupported", Body::message(message))
+            }
+            Self::ClientGone => Answer::new(499, "", Body::Fixed("499 Request Cancelled\n")),
+            Self::Panicked => {
+                Answer::new(502, "unknown_failure", Body::message("Bad Gateway")).closing()
+            }
             Self::Endpoint(fault) => {
                 let text = "502 Bad Gateway: Registered endpoint failed to handle the request.\n";
                 let error = format!("endpoint_failure ({fault})");
-                Answer {
-                    router_error: Some(error.into()),
-                    ..Answer::fixed(502, "", text)
-                }
+                Answer::new(502, error, Body::Fixed(text))
             }
-            Self::ClientGone => Answer::fixed(499, "", "499 Request Cancelled\n"),
-            Self::Panicked => Answer {
-                closes: true,
-                ..Answer::message(502, "unknown_failure", "Bad Gateway")
-            },
+            Self::UnknownRoute { .. }
+            | Self::UnknownInstance { .. }
+            | Self::NoEndpoints { .. }
+            | Self::ConnectionLimit { .. } => self.about_route(),
         }
     }
 
-    fn unknown_route(&self) -> Answer {
-        let (status, message) = match self {
-            Self::UnknownInstance { index, guid, route } => (
-                400,
-                format!(
+    fn about_route(&self) -> Answer {
+        match self {
+            Self::UnknownInstance { index, guid, route } => {
+                let message = format!(
                     "Requested instance ('{index}') with guid ('{guid}') does not exist for route \
                      ('{route}')"
-                ),
-            ),
-            Self::UnknownRoute { route } => {
-                (404, format!("Requested route ('{route}') does not exist."))
+                );
+                Answer::new(400, "unknown_route", Body::message(message)).cached(NEVER)
             }
-            _ => return Answer::fixed(404, "unknown_route", ""),
-        };
-        Answer {
-            cache_control: NEVER,
-            ..Answer::message(status, "unknown_route", message)
+            Self::NoEndpoints { route } => {
+                let message = format!("Requested route ('{route}') has no available endpoints.");
+                Answer::new(503, "no_endpoints", Body::message(message)).cached(SHORT)
+            }
+            Self::ConnectionLimit { route } => {
+                let message =
+                    format!("Requested route ('{route}') has reached the connection limit.");
+                Answer::new(503, "Connection Limit Reached", Body::message(message))
+            }
+            other => {
+                let route = if let Self::UnknownRoute { route } = other {
+                    route.as_str()
+                } else {
+                    ""
+                };
+                let message = format!("Requested route ('{route}') does not exist.");
+                Answer::new(404, "unknown_route", Body::message(message)).cached(NEVER)
+            }
         }
     }
 }
 
+impl Body {
+    fn message(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Message(text.into())
+    }
+}
+
 impl Answer {
-    fn fixed(status: u16, router_error: &'static str, text: &'static str) -> Self {
+    fn new(status: u16, router_error: impl Into<Cow<'static, str>>, body: Body) -> Self {
+        let router_error = router_error.into();
         Self {
             status,
-            router_error: (!router_error.is_empty()).then_some(router_error.into()),
-            body: if text.is_empty() {
-                Body::Empty
-            } else {
-                Body::Fixed(text)
-            },
+            router_error: (!router_error.is_empty()).then_some(router_error),
+            body,
             cache_control: None,
             closes: false,
         }
     }
 
-    fn message(
-        status: u16,
-        router_error: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn cached(self, cache_control: &'static str) -> Self {
         Self {
-            body: Body::Message(message.into()),
-            ..Self::fixed(status, router_error, "")
+            cache_control: Some(cache_control),
+            ..self
+        }
+    }
+
+    fn closing(self) -> Self {
+        Self {
+            closes: true,
+            ..self
         }
     }
 

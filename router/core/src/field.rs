@@ -320,6 +320,6 @@ mod tests {
     fn a_list_value_falls_into_its_members() {
         let row = |value: &'static str| members(value.as_bytes()).collect::<Vec<_>>();
         assert_eq!(row("close , Upgrade"), [b"close".as_slice(), b"Upgrade"]);
-        assert_eq!(row(" , ,"), [b"".as_slice(); 0]);
+        assert!(row(" , ,").is_empty());
     }
 }

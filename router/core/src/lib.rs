@@ -17,6 +17,7 @@ pub mod http1;
 pub mod instance;
 pub mod listing;
 pub mod pool;
+pub mod proxy_header;
 pub mod rates;
 pub mod registration;
 pub mod registry;

@@ -124,8 +124,13 @@ impl Exchange {
                 reused,
             })
         };
+        if self.worker.settings.logs_local_address {
+            self.story.local = socket.local_address();
+        }
         let keep = self.prepare(endpoint);
-        self.client.deadline.set(self.response_deadline(began));
+        self.client
+            .deadline
+            .set(self.response_deadline(began.tick()));
 
         let body_end = self.body_end();
         let input = self.input.filled();
@@ -146,6 +151,7 @@ impl Exchange {
             socket,
             received: None,
             upload,
+            stage: None,
             keep,
             reused,
             began,
@@ -215,7 +221,7 @@ impl Exchange {
                 .any(|field| field.kind == router_core::field::FieldKind::Host);
         let arrival = Arrival {
             client: self.story.client,
-            peer_text: &self.client.peer_text,
+            peer_text: self.client.peer_text(),
             tls: false,
             unix_millis: self.story.began_unix_nanos / 1_000_000,
             id: self.story.id(),
@@ -287,12 +293,12 @@ impl Exchange {
         Upload::Underway(Box::new(relay))
     }
 
-    fn response_deadline(&self, began: Moment) -> Tick {
+    fn response_deadline(&self, from: Tick) -> Tick {
         let settings = &self.worker.settings.backend;
         let first_byte = self.story.policy.and_then(|policy| policy.first_byte);
         let first_byte = first_byte.or(settings.first_byte);
         let by = match (first_byte, settings.request) {
-            (Some(limit), _) | (None, Some(limit)) => began.tick().plus(limit),
+            (Some(limit), _) | (None, Some(limit)) => from.plus(limit),
             (None, None) => Tick::from_millis(u64::MAX - 1),
         };
         self.story.overall(by, settings.request)
@@ -336,11 +342,11 @@ impl Exchange {
     ) -> Poll<Result<(), NoResponse>> {
         if let Upload::Underway(relay) = &mut reply.upload {
             match relay.poll(cx, &self.client.socket, &reply.socket, &self.worker.tools) {
-                Poll::Ready(Err(Broken::Sink(_))) => reply.upload = Upload::Refused,
+                Poll::Ready(Err(Broken::Sink)) => reply.upload = Upload::Refused,
                 Poll::Ready(Err(broken)) => {
                     return Poll::Ready(Err(NoResponse::Client(client_failure(&broken))));
                 }
-                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Ok(())) | Poll::Pending => self.arm_upload(reply),
             }
         } else if *watching && let Poll::Ready(seen) = self.client.socket.poll_glance(cx) {
             if seen == Glance::Ended && self.has_left() {
@@ -368,10 +374,34 @@ impl Exchange {
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(reply.failed(broken(&error)))),
             Poll::Pending if self.client.deadline.poll_expired(cx) => {
-                Poll::Ready(Err(reply.failed(EndpointFault::ResponseTimeout)))
+                Poll::Ready(Err(reply.too_late()))
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Sets the deadline for what an upload waits for: the client, which must send something, or
+    /// the backend, which must take it and then respond.
+    fn arm_upload(&self, reply: &mut Reply) {
+        let Upload::Underway(relay) = &reply.upload else {
+            return;
+        };
+        let stage = (relay.moved(), relay.is_done(), relay.waits_for_receiver());
+        if reply.stage == Some(stage) {
+            return;
+        }
+        reply.stage = Some(stage);
+        let now = self.worker.clock.now();
+        let settings = &self.worker.settings;
+        let by = if relay.is_done() || relay.waits_for_receiver() {
+            self.response_deadline(now)
+        } else {
+            self.story.overall(
+                now.plus(settings.client.upload_stall),
+                settings.backend.request,
+            )
+        };
+        self.client.deadline.set(by);
     }
 
     /// Whether a client that sends no more is gone. One that said it would close, or speaks 1.0,
@@ -387,6 +417,8 @@ struct Reply {
     /// What came of the response, from the start of the head under way.
     received: Option<Buffer>,
     upload: Upload,
+    /// How far the upload was when the deadline was last set.
+    stage: Option<(u64, bool, bool)>,
     keep: bool,
     reused: bool,
     began: Moment,
@@ -410,6 +442,17 @@ impl Reply {
             upload,
             keep,
             began,
+        }
+    }
+
+    /// The deadline passed.
+    fn too_late(&self) -> NoResponse {
+        match &self.upload {
+            Upload::Underway(relay) if relay.waits_for_receiver() => {
+                self.failed(EndpointFault::RequestTimeout)
+            }
+            Upload::Underway(relay) if !relay.is_done() => NoResponse::Client(Failure::BodyTimeout),
+            _ => self.failed(EndpointFault::ResponseTimeout),
         }
     }
 
@@ -451,7 +494,7 @@ fn client_failure(broken: &Broken) -> Failure {
     match broken {
         Broken::Malformed(refusal) => Failure::Refused(*refusal),
         Broken::TooLong => Failure::BodyTooLarge,
-        Broken::Source | Broken::Sink(_) => Failure::ClientGone,
+        Broken::Source | Broken::Sink => Failure::ClientGone,
     }
 }
 

@@ -174,7 +174,7 @@ impl Exchange {
             && let Poll::Ready(Err(broken)) =
                 upload.poll(cx, &client.socket, &response.socket, tools)
         {
-            if !matches!(broken, Broken::Sink(_)) {
+            if !matches!(broken, Broken::Sink) {
                 return Poll::Ready(End::ClientGone);
             }
             response.upload = Upload::Refused;

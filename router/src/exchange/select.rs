@@ -19,7 +19,7 @@ impl Exchange {
         let entropy = self.worker.entropy();
         let table = self.worker.shared.routes.load();
         let (host, path) = self.looked_up();
-        let timed = entropy % TIMED == 0;
+        let timed = entropy.is_multiple_of(TIMED);
         let began = timed.then(|| self.worker.clock.read());
         let found = table.lookup(host, path);
         if let Some(began) = began {
@@ -33,6 +33,12 @@ impl Exchange {
                 route: self.route_text(),
             });
         };
+        if pool
+            .options()
+            .is_some_and(|options| !options.route_service_url.is_empty())
+        {
+            return Err(Failure::RouteServiceUnsupported);
+        }
         let asked = instance::asked(self.fields())?;
         let settings = &self.worker.settings;
         let want = Want {

@@ -1,5 +1,6 @@
 //! What happened to a request, for the log, the counters and those who watch.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(super) enum End {
 impl End {
     pub(super) const fn of(broken: &Broken) -> Self {
         match broken {
-            Broken::Sink(_) => Self::ClientGone,
+            Broken::Sink => Self::ClientGone,
             Broken::Source | Broken::Malformed(_) | Broken::TooLong => Self::Truncated,
         }
     }
@@ -61,6 +62,8 @@ pub(super) struct Story {
     backend_time: Option<Duration>,
     dial_time: Option<Duration>,
     dns_time: Option<Duration>,
+    /// This router's end of the connection to the backend, if it is to be logged.
+    pub(super) local: Option<SocketAddr>,
     attempt_began: Moment,
     failed_attempts: u32,
     failed_attempts_time: Duration,
@@ -101,6 +104,7 @@ impl Story {
             backend_time: None,
             dial_time: None,
             dns_time: None,
+            local: None,
             attempt_began: began,
             failed_attempts: 0,
             failed_attempts_time: Duration::ZERO,
@@ -232,6 +236,9 @@ impl Exchange {
                 .metrics
                 .response(status, component, total, gorouter_time);
         }
+        if self.scratch.request.is_complete() && story.status != Some(101) && self.is_websocket() {
+            worker.metrics.websocket_failure();
+        }
         worker.metrics.bytes_in(story.request_bytes);
         worker.metrics.bytes_out(story.response_bytes);
         let mut log = worker.log.borrow_mut();
@@ -299,7 +306,7 @@ impl Exchange {
             x_forwarded_for: &self.scratch.forwarded_for,
             x_forwarded_proto: request::forwarded_proto(fields, rules, story.client.trusted, false),
             request_id: story.id(),
-            peer: self.client.peer,
+            peer: self.client.peer(),
             client: story.client.address,
             endpoint: story.endpoint.as_deref(),
             started_unix_nanos: story.began_unix_nanos,
@@ -318,7 +325,7 @@ impl Exchange {
             } else {
                 &story.router_error
             },
-            local: None,
+            local: story.local,
             extra,
         }
     }

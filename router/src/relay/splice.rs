@@ -36,7 +36,7 @@ impl Pipes {
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let (reader, writer) = rustix::pipe::pipe_with(flags).ok()?;
         // Beyond the user's share of pipe memory the size stays what it was, which works too.
-        drop(rustix::pipe::fcntl_setpipe_size(&writer, PIPE_BYTES));
+        rustix::pipe::fcntl_setpipe_size(&writer, PIPE_BYTES).ok();
         let capacity = rustix::pipe::fcntl_getpipe_size(&writer).ok()?;
         Some(Pipe {
             reader,

@@ -251,15 +251,18 @@ pub fn chunk_head(size: usize) -> ([u8; CHUNK_HEAD_BYTES], usize) {
 mod tests {
     use super::*;
 
+    /// Payload, trailers, and how many bytes were taken.
+    type Decoded = Result<(Vec<u8>, Vec<u8>, usize), Refusal>;
+
     /// Decodes `body` given whole, and again a byte at a time; both must agree.
-    fn decode(body: &[u8]) -> Result<(Vec<u8>, Vec<u8>, usize), Refusal> {
+    fn decode(body: &[u8]) -> Decoded {
         let whole = decode_in_steps(body, body.len());
         let dribbled = decode_in_steps(body, 1);
         assert_eq!(whole, dribbled);
         whole
     }
 
-    fn decode_in_steps(body: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>, usize), Refusal> {
+    fn decode_in_steps(body: &[u8], step: usize) -> Decoded {
         let mut decoder = ChunkedDecoder::default();
         let (mut data, mut at, mut there) = (Vec::new(), 0, step.min(body.len()));
         loop {
