@@ -219,8 +219,7 @@ impl Relay {
     ) -> Poll<Result<(), Broken>> {
         loop {
             ready!(self.poll_flush(cx, to)).map_err(|_| Broken::Sink)?;
-            if self.has_unread() && !self.ended {
-                self.decode()?;
+            if self.has_unread() && !self.ended && self.decode()? {
                 continue;
             }
             if self.ended && self.splice.as_ref().is_none_or(Splice::is_empty) {
@@ -330,11 +329,13 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes the payload out of what was read and makes it the next write.
-    fn decode(&mut self) -> Result<(), Broken> {
+    /// Takes the payload out of what was read and makes it the next write. Says whether that was
+    /// of use: the rest may be a line that is not complete, and waits for more bytes.
+    fn decode(&mut self) -> Result<bool, Broken> {
         let Some(buffer) = &mut self.buffer else {
-            return Ok(());
+            return Ok(false);
         };
+        let before = self.at;
         let there = buffer.filled().len();
         let payload = match &mut self.incoming {
             Incoming::Exact { left } => {
@@ -362,7 +363,7 @@ impl Relay {
             return Err(Broken::TooLong);
         }
         self.queue(payload);
-        Ok(())
+        Ok(self.at > before || self.ended)
     }
 
     fn queue(&mut self, payload: Range<usize>) {

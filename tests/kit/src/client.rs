@@ -57,6 +57,17 @@ pub struct NoResponse {
     pub so_far: Vec<u8>,
 }
 
+impl NoResponse {
+    /// Whether the other side has said nothing and not ended either.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self.reason.kind(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut
+        )
+    }
+}
+
 impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

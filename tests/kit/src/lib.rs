@@ -18,6 +18,7 @@ pub mod eventually;
 pub mod fault_proxy;
 pub mod gate;
 pub mod nats;
+pub mod router;
 pub mod temp_dir;
 pub mod wire;
 
@@ -27,6 +28,7 @@ pub use eventually::eventually;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use gate::Gate;
 pub use nats::{NatsProgram, NatsServer};
+pub use router::{RouterBuilder, TestRouter};
 pub use temp_dir::TempDir;
 pub use wire::{End, Head};
 

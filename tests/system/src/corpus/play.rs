@@ -50,6 +50,7 @@ pub fn play(stage: &Stage, seat: &Seat, router: SocketAddr) -> Vec<Fault> {
     play.send(&mut client);
     match seat.row.verdict {
         Verdict::Reject => play.reject(&mut client),
+        Verdict::Answer => play.answer_alone(&mut client),
         Verdict::Break => play.break_off(&mut client, None),
         Verdict::Forward | Verdict::Deliver => play.forward(&mut client, None),
         Verdict::Either => play.either(&mut client),
@@ -96,6 +97,16 @@ impl Play<'_> {
             self.closed(client);
         }
         self.nothing_more_reached_the_backend();
+    }
+
+    fn answer_alone(&mut self, client: &mut Client) {
+        if let Some(response) = self.response(client) {
+            self.status(&response);
+            self.whole(&response);
+            // Before the probe, which is the first that may reach the backend.
+            self.nothing_more_reached_the_backend();
+            self.in_step_or_closed(client);
+        }
     }
 
     fn break_off(&mut self, client: &mut Client, response: Option<Response>) {
@@ -161,14 +172,19 @@ impl Play<'_> {
     }
 
     fn abort(&mut self, client: &mut Client) {
-        if let Some(response) = self.response(client) {
-            self.status(&response);
-            if response.status() == 502 {
-                self.whole(&response);
-            } else {
-                self.cut(&response);
-                self.closed(client);
+        match self.try_response(client) {
+            Ok(response) => {
+                self.status(&response);
+                if response.status() == 502 {
+                    self.whole(&response);
+                } else {
+                    self.cut(&response);
+                    self.closed(client);
+                }
             }
+            Err(none) if none.is_silence() => self.fault(none.to_string()),
+            // No answer at all is seen to be cut as well.
+            Err(_) => {}
         }
         self.no_request_twice();
         self.backend_connections_are_gone();

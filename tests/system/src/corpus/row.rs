@@ -24,7 +24,10 @@ pub enum Level {
 pub enum Verdict {
     /// The router answers, closes, and no byte reaches the backend.
     Reject,
-    /// The same, but the fault is in the body: the backend may have seen its beginning, and never
+    /// The router answers by itself, and no byte reaches the backend; the message was in order, so
+    /// that the connection may stay, in step.
+    Answer,
+    /// As [`Self::Reject`], but the fault is in the body: the backend may have seen its beginning, and never
     /// a whole request.
     Break,
     /// The backend gets the request and the client the answer, whole; both connections stay in
