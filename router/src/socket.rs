@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use rustix::net::{RecvFlags, Shutdown};
 use tokio::io::Interest;
@@ -133,6 +133,15 @@ impl Socket {
                 seen => return Poll::Ready(seen),
             }
         }
+    }
+
+    /// Whether nothing has come as far as the event loop knows. Asks the kernel only when the event
+    /// loop says that something did.
+    #[inline]
+    #[must_use]
+    pub(crate) fn seems_quiet(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.poll_glance(&mut nobody).is_pending()
     }
 
     /// Says that nothing more will be sent.

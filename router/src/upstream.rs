@@ -52,7 +52,13 @@ impl IdlePool {
         while let Some(idle) = kept.pop() {
             self.count.set(self.count.get() - 1);
             let young = now.since(idle.since) < self.longest;
-            if young && (!certain || idle.socket.glance() == Glance::Quiet) {
+            // Bytes that came unasked would be taken for the answer to the next request.
+            let quiet = if certain {
+                idle.socket.glance() == Glance::Quiet
+            } else {
+                idle.socket.seems_quiet()
+            };
+            if young && quiet {
                 return Some(idle.socket);
             }
         }
