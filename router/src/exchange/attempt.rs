@@ -406,7 +406,7 @@ impl Exchange {
 
     /// Whether a client that sends no more is gone. One that said it would close, or speaks 1.0,
     /// may have closed its half and still wait for the response (RFC 9112 §9.6).
-    fn has_left(&self) -> bool {
+    pub(super) fn has_left(&self) -> bool {
         self.head().persistent
     }
 }

@@ -17,6 +17,7 @@ use crate::buffers::Buffer;
 use crate::connection::After;
 use crate::relay::tunnel::Tunnel;
 use crate::relay::{Broken, Relay};
+use crate::socket::Glance;
 use crate::worker::Phase;
 
 /// How a response goes to the client.
@@ -25,6 +26,15 @@ struct Passage {
     body: BodyLength,
     /// What the client is told about its connection.
     connection: Connection,
+}
+
+/// How far a response was at the last look.
+#[derive(Debug)]
+struct Seen {
+    moved: u64,
+    waits_for_receiver: bool,
+    /// The client has neither ended nor sent its next request; either is told only once.
+    watching: bool,
 }
 
 impl Exchange {
@@ -158,7 +168,11 @@ impl Exchange {
             return End::Complete;
         }
         self.arm(relay);
-        let mut seen = (relay.moved(), relay.waits_for_receiver());
+        let mut seen = Seen {
+            moved: relay.moved(),
+            waits_for_receiver: relay.waits_for_receiver(),
+            watching: true,
+        };
         poll_fn(|cx| self.poll_forward(cx, response, relay, &mut seen)).await
     }
 
@@ -167,7 +181,7 @@ impl Exchange {
         cx: &mut Context<'_>,
         response: &mut Response,
         relay: &mut Relay,
-        seen: &mut (u64, bool),
+        seen: &mut Seen,
     ) -> Poll<End> {
         let (client, tools) = (&self.client, &self.worker.tools);
         if let Upload::Underway(upload) = &mut response.upload
@@ -178,6 +192,15 @@ impl Exchange {
                 return Poll::Ready(End::ClientGone);
             }
             response.upload = Upload::Refused;
+        } else if matches!(response.upload, Upload::Done)
+            && seen.watching
+            && let Poll::Ready(glance) = client.socket.poll_glance(cx)
+        {
+            // A response that pauses would find out with its next byte, which may never come.
+            if glance == Glance::Ended && self.has_left() {
+                return Poll::Ready(End::ClientGone);
+            }
+            seen.watching = false;
         }
         match relay.poll(cx, &response.socket, &client.socket, tools) {
             Poll::Ready(Ok(())) => return Poll::Ready(End::Complete),
@@ -185,8 +208,8 @@ impl Exchange {
             Poll::Pending => {}
         }
         let now = (relay.moved(), relay.waits_for_receiver());
-        if *seen != now {
-            *seen = now;
+        if (seen.moved, seen.waits_for_receiver) != now {
+            (seen.moved, seen.waits_for_receiver) = now;
             self.arm(relay);
         }
         if client.deadline.poll_expired(cx) {
