@@ -202,13 +202,12 @@ fn accept(listener: &TcpListener, state: &Arc<Mutex<State>>, script: &Arc<impl S
         let (script, shared) = (Arc::clone(script), Arc::clone(state));
         let thread = std::thread::spawn(move || {
             let note = move |request: &Request| lock(&shared).requests.push(request.clone());
-            let ours = Arc::clone(&tape);
             if let Ok(mut conversation) = Conversation::new(stream, to, tape, Box::new(note)) {
                 // An error is how most conversations end: the router closes, or the test does.
                 script(&mut conversation).ok();
+                // Only whoever goes on reading knows when the peer has closed as well.
+                conversation.finish().ok();
             }
-            // The tape holds the socket too, and is there as long as somebody wants to read it.
-            ours.shut_down();
         });
         lock(state).threads.push(thread);
     }

@@ -146,6 +146,14 @@ impl Play<'_> {
             };
             self.status(&next);
         }
+        if row.verdict == Verdict::Deliver {
+            // Who asks while the backend is still speaking may get what it says then, and no
+            // router could know. What has been said must be seen.
+            let said = self.stage.wait_until_said(self.seat);
+            self.expect(said, || {
+                "the backend was not let speak to its end".to_owned()
+            });
+        }
         match (row.closes, row.verdict) {
             (true, _) => self.closed(client),
             (false, Verdict::Deliver) => self.in_step_or_closed(client),

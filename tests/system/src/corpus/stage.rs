@@ -1,11 +1,11 @@
 //! The place where rows are played: a router, and one backend that stands for all of theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tests_kit::{Backend, Conversation, script};
+use tests_kit::{Backend, Conversation, eventually, script};
 
 use super::{Manner, Row, Then};
 use crate::corpus::message::Message;
@@ -39,6 +39,17 @@ pub struct Stage {
     pub backend: Backend,
     /// Every row in every manner.
     pub seats: Vec<Seat>,
+    said: Arc<Said>,
+}
+
+/// The addresses of seats whose answer has been said to its end.
+#[derive(Debug, Default)]
+struct Said(Mutex<BTreeSet<IpAddr>>);
+
+impl Said {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<IpAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Stage {
@@ -63,10 +74,12 @@ impl Stage {
             .iter()
             .map(|(at, _, row, manner)| (*at, (Arc::clone(row), *manner)))
             .collect();
+        let said = Arc::new(Said::default());
+        let saying = Arc::clone(&said);
         let backend = Backend::on(
             "0.0.0.0:0",
             move |conversation: &mut Conversation| match lines.get(&conversation.to().ip()) {
-                Some((row, manner)) => perform(row, *manner, conversation),
+                Some((row, manner)) => perform(row, *manner, conversation, &saying),
                 None => Ok(()),
             },
         );
@@ -80,7 +93,18 @@ impl Stage {
                 manner,
             })
             .collect();
-        Self { backend, seats }
+        Self {
+            backend,
+            seats,
+            said,
+        }
+    }
+
+    /// Waits until the backend of a seat has said all of an answer, the bytes after it included.
+    pub(super) fn wait_until_said(&self, seat: &Seat) -> bool {
+        eventually(tests_kit::PATIENCE, || {
+            self.said.lock().contains(&seat.backend.ip())
+        })
     }
 }
 
@@ -93,14 +117,21 @@ pub(super) fn probe_answer(backend: SocketAddr) -> String {
 }
 
 /// The backend's part of a row: its answer to every request of the row, and to probes theirs.
-fn perform(row: &Row, manner: Manner, conversation: &mut Conversation) -> io::Result<()> {
+fn perform(
+    row: &Row,
+    manner: Manner,
+    conversation: &mut Conversation,
+    saying: &Said,
+) -> io::Result<()> {
     loop {
         let request = conversation.request()?;
         if request.head.target() == PROBE {
             conversation.send(script::ok(&probe_answer(conversation.to())))?;
             continue;
         }
-        say(&row.reply, manner, conversation)?;
+        let said = say(&row.reply, manner, conversation);
+        saying.lock().insert(conversation.to().ip());
+        said?;
         match row.then {
             Then::Keep if row.reply.bytes().starts_with(b"HTTP/1.1 101") => {
                 return conversation.echo();

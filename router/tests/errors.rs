@@ -1,0 +1,159 @@
+//! The router's own answers, letter for letter: other tools match them.
+
+use std::net::TcpListener;
+
+use tests_kit::{Backend, Response, TestRouter, script};
+
+struct Expected<'a> {
+    status: u16,
+    router_error: Option<&'a str>,
+    body: &'a str,
+    cache: Option<&'a str>,
+}
+
+#[track_caller]
+fn check(response: &Response, expected: &Expected<'_>) {
+    assert_eq!(response.status(), expected.status);
+    assert_eq!(
+        response.head.field("x-cf-routererror"),
+        expected.router_error
+    );
+    assert_eq!(response.text(), expected.body);
+    assert_eq!(response.head.field("cache-control"), expected.cache);
+    assert_eq!(
+        response.head.field("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(
+        response.head.field("x-content-type-options"),
+        Some("nosniff")
+    );
+    assert!(response.head.field("date").is_some());
+}
+
+#[test]
+fn a_route_that_does_not_exist() {
+    let router = TestRouter::builder().start();
+    check(
+        &router.client().get("none.test", "/"),
+        &Expected {
+            status: 404,
+            router_error: Some("unknown_route"),
+            body: "404 Not Found: Requested route ('none.test') does not exist.\n",
+            cache: Some("no-cache, no-store"),
+        },
+    );
+}
+
+#[test]
+fn a_client_of_a_missing_route_is_kept() {
+    let router = TestRouter::builder().start();
+    let mut client = router.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("none.test", "/").status(), 404);
+    }
+}
+
+#[test]
+fn a_request_without_a_host() {
+    let router = TestRouter::builder().start();
+    let mut client = router.client();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    check(
+        &client.response("GET"),
+        &Expected {
+            status: 400,
+            router_error: Some("empty_host"),
+            body: "400 Bad Request: Request had empty Host header\n",
+            cache: Some("public,max-age=2"),
+        },
+    );
+}
+
+#[test]
+fn a_backend_that_fails() {
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let router = TestRouter::builder().route("a.test", &[nobody]).start();
+    let response = router.client().get("a.test", "/");
+    let error = response
+        .head
+        .field("x-cf-routererror")
+        .unwrap_or_default()
+        .to_owned();
+    assert!(error.starts_with("endpoint_failure ("), "{error}");
+    check(
+        &response,
+        &Expected {
+            status: 502,
+            router_error: Some(&error),
+            body: "502 Bad Gateway: Registered endpoint failed to handle the request.\n",
+            cache: None,
+        },
+    );
+}
+
+#[test]
+fn an_instance_that_cannot_be_meant() {
+    let backend = Backend::start(script::hello("hi"));
+    let router = TestRouter::to(&backend);
+    for (field, error, message) in [
+        (
+            "X-CF-App-Instance: nonsense",
+            "invalid_cf_app_instance_header",
+            "400 Bad Request: Invalid X-CF-App-Instance Header\n",
+        ),
+        (
+            "X-CF-Process-Instance: a:b:c",
+            "invalid_cf_process_instance_header",
+            "400 Bad Request: Invalid X-CF-Process-Instance Header\n",
+        ),
+    ] {
+        let mut client = router.client();
+        client.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{field}\r\n\r\n"));
+        check(
+            &client.response("GET"),
+            &Expected {
+                status: 400,
+                router_error: Some(error),
+                body: message,
+                cache: Some("no-cache, no-store"),
+            },
+        );
+    }
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn an_instance_that_is_not_there() {
+    const GUID: &str = "5a5a5a5a-1234-4321-abcd-0123456789ab";
+    let backend = Backend::start(script::hello("hi"));
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client.send(format!(
+        "GET / HTTP/1.1\r\nHost: a.test\r\nX-CF-App-Instance: {GUID}:7\r\n\r\n"
+    ));
+    let response = client.response("GET");
+    assert_eq!(
+        (response.status(), response.head.field("x-cf-routererror")),
+        (400, Some("unknown_route"))
+    );
+    assert_eq!(
+        response.text(),
+        format!(
+            "400 Bad Request: Requested instance ('7') with guid ('{GUID}') does not exist for \
+             route ('a.test')\n"
+        )
+    );
+}
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    let router = TestRouter::builder().start();
+    let mut client = router.client();
+    client.send("HEAD / HTTP/1.1\r\nHost: none.test\r\n\r\n");
+    assert_eq!(client.response("HEAD").status(), 404);
+    assert_eq!(client.get("none.test", "/").status(), 404);
+}

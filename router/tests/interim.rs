@@ -1,0 +1,71 @@
+//! Interim responses: 100 and its expectation, 103.
+
+use tests_kit::{Backend, Conversation, Gate, Head, TestRouter, script};
+
+#[test]
+fn a_client_that_waits_for_100_gets_it_from_the_backend() {
+    let backend = Backend::start(script::continues());
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    assert_eq!(client.head().status(), 100);
+    client.send("hello");
+    assert_eq!(client.response("POST").text(), "hello");
+    assert_eq!(client.get("a.test", "/").status(), 200);
+}
+
+#[test]
+fn a_client_that_is_refused_instead_of_100_sends_no_body() {
+    let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
+    let backend = Backend::start(script::early(refusal));
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    assert_eq!(client.response("POST").status(), 417);
+    assert!(backend.settle(backend.address()));
+    assert!(!backend.connections()[0].tape.bytes().ends_with(b"hello"));
+}
+
+#[test]
+fn hints_arrive_before_the_answer_is_ready() {
+    let gate = Gate::new();
+    let opened = gate.clone();
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")?;
+        opened.wait()?;
+        conversation.send(script::ok("hi"))?;
+        conversation.drain();
+        Ok(())
+    });
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let hints = client.head();
+    assert_eq!(
+        (hints.status(), hints.field("link")),
+        (103, Some("</a.css>"))
+    );
+    gate.open();
+    assert_eq!(client.response("GET").text(), "hi");
+}
+
+#[test]
+fn several_interim_responses_pass_in_order() {
+    let hint = |number| format!("HTTP/1.1 103 Early Hints\r\nX-Number: {number}\r\n\r\n");
+    let reply = hint(1) + &hint(2) + &hint(3) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let backend = Backend::start(script::canned(reply));
+    let router = TestRouter::to(&backend);
+    let response = router.client().get("a.test", "/");
+    let numbers: Vec<Option<&str>> = response
+        .interim
+        .iter()
+        .map(|head: &Head| head.field("x-number"))
+        .collect();
+    assert_eq!(numbers, [Some("1"), Some("2"), Some("3")]);
+    assert_eq!(response.text(), "hi");
+}

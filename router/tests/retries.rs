@@ -1,0 +1,215 @@
+//! What is tried again, and what never is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what is missing fails the test that wants it"
+)]
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tests_kit::{
+    Backend, Conversation, Fault, FaultProxy, Response, TestRouter, eventually, script,
+};
+
+const POST: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello";
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// Answers the first request of each connection and resets on the second: what a backend that
+/// restarts, or whose idle limit has passed, looks like to whoever reuses a connection.
+fn resets_on_reuse() -> Backend {
+    Backend::start(|conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send(script::ok("fresh"))?;
+        conversation.request()?;
+        conversation.reset();
+        Ok(())
+    })
+}
+
+fn post(router: &TestRouter) -> Response {
+    let mut client = router.client();
+    client.send(POST);
+    client.response("POST")
+}
+
+fn count(backend: &Backend, method: &str) -> usize {
+    backend
+        .requests()
+        .iter()
+        .filter(|request| request.head.method() == method)
+        .count()
+}
+
+#[test]
+fn a_stale_connection_is_replaced_once_for_what_can_be_sent_again() {
+    let backend = resets_on_reuse();
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    for _ in 0..5 {
+        assert_eq!(client.get("a.test", "/").text(), "fresh");
+    }
+}
+
+#[test]
+fn what_may_have_been_done_is_never_done_twice() {
+    let backend = resets_on_reuse();
+    let router = TestRouter::builder()
+        .yaml("workers: 1")
+        .route("a.test", &[backend.address()])
+        .start();
+    assert_eq!(router.client().get("a.test", "/").text(), "fresh");
+    assert_eq!(post(&router).status(), 502);
+    assert_eq!(count(&backend, "POST"), 1);
+}
+
+#[test]
+fn a_post_without_a_body_is_not_sent_twice_either() {
+    let backend = resets_on_reuse();
+    let router = TestRouter::builder()
+        .yaml("workers: 1")
+        .route("a.test", &[backend.address()])
+        .start();
+    assert_eq!(router.client().get("a.test", "/").text(), "fresh");
+    let mut client = router.client();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response("POST").status(), 502);
+    assert_eq!(count(&backend, "POST"), 1);
+}
+
+#[test]
+fn an_idempotency_key_makes_a_request_repeatable() {
+    let backend = resets_on_reuse();
+    let router = TestRouter::builder()
+        .yaml("workers: 1")
+        .route("a.test", &[backend.address()])
+        .start();
+    assert_eq!(router.client().get("a.test", "/").text(), "fresh");
+    let mut client = router.client();
+    client
+        .send("POST / HTTP/1.1\r\nHost: a.test\r\nIdempotency-Key: 1\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response("POST").text(), "fresh");
+    assert_eq!(count(&backend, "POST"), 2);
+}
+
+#[test]
+fn a_connection_that_has_ended_is_not_used_for_what_cannot_be_repeated() {
+    // Each connection serves one request and closes without having said so.
+    let closed = Arc::new(AtomicUsize::new(0));
+    let closing = Arc::clone(&closed);
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send(script::ok("once"))?;
+        conversation.wire()?.finish()?;
+        closing.fetch_add(1, Ordering::Relaxed);
+        conversation.drain();
+        Ok(())
+    });
+    let router = TestRouter::builder()
+        .yaml("workers: 1")
+        .route("a.test", &[backend.address()])
+        .start();
+    for round in 1..=20 {
+        assert_eq!(post(&router).text(), "once", "round {round}");
+        assert_eq!(count(&backend, "POST"), round);
+        // What closes while the request is on its way cannot be known.
+        assert!(eventually(tests_kit::PATIENCE, || closed
+            .load(Ordering::Relaxed)
+            == round));
+    }
+}
+
+#[test]
+fn a_backend_that_refuses_is_passed_over() {
+    let backend = Backend::start(script::echo());
+    let router = TestRouter::builder()
+        .route("a.test", &[nobody(), backend.address(), nobody()])
+        .start();
+    for _ in 0..10 {
+        let response = post(&router);
+        assert_eq!(
+            (response.status(), response.text().as_str()),
+            (200, "hello")
+        );
+    }
+    assert_eq!(count(&backend, "POST"), 10);
+}
+
+#[test]
+fn a_backend_that_cannot_be_reached_is_passed_over_in_time() {
+    let backend = Backend::start(script::echo());
+    // A documentation address: packets to it are lost or refused, and never answered.
+    let unreachable = SocketAddr::from(([192, 0, 2, 1], 80));
+    let router = TestRouter::builder()
+        .yaml("endpoint_dial_timeout: 100ms")
+        .route("a.test", &[unreachable, backend.address()])
+        .start();
+    for _ in 0..4 {
+        assert_eq!(post(&router).text(), "hello");
+    }
+}
+
+#[test]
+fn where_nobody_listens_there_is_a_bad_gateway() {
+    let router = TestRouter::builder().route("a.test", &[nobody()]).start();
+    assert_eq!(router.client().get("a.test", "/").status(), 502);
+    assert_eq!(post(&router).status(), 502);
+}
+
+#[test]
+fn attempts_are_counted() {
+    let first = AtomicUsize::new(0);
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        first.fetch_add(1, Ordering::Relaxed);
+        conversation.request()?;
+        conversation.reset();
+        Ok(())
+    });
+    let router = TestRouter::builder()
+        .yaml("backends: {max_attempts: 3}")
+        .route("a.test", &[backend.address()])
+        .start();
+    assert_eq!(router.client().get("a.test", "/").status(), 502);
+    assert!(
+        backend.requests().len() <= 3,
+        "{} attempts",
+        backend.requests().len()
+    );
+}
+
+#[test]
+fn an_answer_that_has_begun_is_not_asked_for_again() {
+    let backend = Backend::start(script::hello("0123456789"));
+    let proxy = FaultProxy::start(backend.address());
+    proxy.to_client(Fault::Cut(script::ok("0123456789").len() - 5));
+    let router = TestRouter::builder()
+        .route("a.test", &[proxy.address()])
+        .start();
+    let response = router.client().get("a.test", "/");
+    assert_ne!(
+        (response.status(), response.end),
+        (200, tests_kit::End::Complete)
+    );
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_failed_backend_rests() {
+    let good = Backend::start(script::hello("good"));
+    let bad = Backend::start(script::reset_after_request());
+    let router = TestRouter::builder()
+        .yaml("backend_ejection: 60s")
+        .route("a.test", &[good.address(), bad.address()])
+        .start();
+    let answers = (0..20).map(|_| router.client().get("a.test", "/").text());
+    let failed = answers.filter(|text| text != "good").count();
+    assert!(failed <= 1, "{failed} requests failed");
+    assert_eq!(bad.requests().len(), failed);
+}

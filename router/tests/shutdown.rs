@@ -1,0 +1,53 @@
+//! Ends: what is under way is finished, what is idle is closed, and nothing new begins.
+
+use tests_kit::client::Closed;
+use tests_kit::{Backend, Client, End, Gate, TestRouter, eventually, script};
+
+#[test]
+fn a_request_under_way_is_finished_before_the_end() {
+    let gate = Gate::new();
+    let backend = Backend::start(script::slow(gate.clone(), script::ok("late")));
+    let mut router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert!(backend.wait_for_requests(1));
+    router.begin_stop();
+    assert!(eventually(tests_kit::PATIENCE, || Client::try_connect(
+        router.address()
+    )
+    .is_err()));
+    assert!(!router.has_stopped());
+    gate.open();
+    let response = client.response("GET");
+    assert_eq!(
+        (response.text().as_str(), response.end),
+        ("late", End::Complete)
+    );
+    assert_ne!(client.closed(), Closed::StillOpen);
+    assert!(eventually(tests_kit::PATIENCE, || router.has_stopped()));
+}
+
+#[test]
+fn idle_connections_do_not_hold_up_the_end() {
+    let backend = Backend::start(script::hello("hi"));
+    let mut router = TestRouter::to(&backend);
+    let mut idle = router.client();
+    assert_eq!(idle.get("a.test", "/").text(), "hi");
+    let mut fresh = router.client();
+    router.begin_stop();
+    assert_eq!(idle.until_closed(), (Vec::new(), Closed::Finished));
+    assert_ne!(fresh.closed(), Closed::StillOpen);
+    assert!(eventually(tests_kit::PATIENCE, || router.has_stopped()));
+    assert!(eventually(tests_kit::PATIENCE, || backend.connections()[0]
+        .tape
+        .has_ended()));
+}
+
+#[test]
+fn a_router_can_be_started_again_and_again() {
+    let backend = Backend::start(script::hello("hi"));
+    for _ in 0..3 {
+        let router = TestRouter::to(&backend);
+        assert_eq!(router.client().get("a.test", "/").text(), "hi");
+    }
+}
