@@ -1,6 +1,7 @@
 //! The process around the router: pingora's server and service frame, and the signals.
 //!
-//! pingora starts the service and owns the runtimes. How the router ends is decided here: pingora's
+//! pingora starts the service and owns the runtime that it and the admin endpoint run on; workers have
+//! their own. How the router ends is decided here: pingora's
 //! own graceful stop is a fixed sleep that knows nothing of connections, so its watch for signals is
 //! replaced by one that returns when nothing is left to wait for.
 

@@ -52,7 +52,7 @@ pub struct Want<'a> {
 /// Why there is no endpoint for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoEndpoint {
-    /// The route has none at all: 503.
+    /// The route has none at all: 404, or 503 where the operator wants that.
     Empty,
     /// All that would do are at their limit: 503.
     Overloaded,
