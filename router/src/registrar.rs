@@ -3,9 +3,11 @@
 //! Two threads. The reader talks to the bus: it decodes what arrives and moves it into the inbox,
 //! where the last word about each claim stays, and it never waits for the table. The writer takes
 //! all that the inbox holds, applies it, publishes the table and drops the tables that nobody reads
-//! any more. A request only ever loads a table.
+//! any more. A request only ever loads a table. A heartbeat that changes nothing is the reader's
+//! own to store, while the writer is idle: nearly all messages are such.
 
 mod inbox;
+mod pace;
 mod reader;
 mod report;
 mod retired;
@@ -16,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use bus::{Bus, BusError};
+use bus::BusError;
 use router_core::endpoint::{Endpoint, Origin};
 use router_core::registration::Registration;
 use router_core::registry::Registry;
@@ -131,7 +133,7 @@ impl Registrar {
             Arc::clone(&inbox),
             outlets.clone(),
             settings.prune_interval,
-            now,
+            Arc::clone(&now),
         );
         writer.publish();
         let name = || "registrar".to_owned();
@@ -140,7 +142,7 @@ impl Registrar {
         if settings.bus.is_some() {
             let state = &outlets.metrics.registry.bus_state;
             state.set(RegistryMetrics::BUS_DOWN);
-            registrar.reader = Some(start_reader(settings, inbox, outlets)?);
+            registrar.reader = Some(start_reader(settings, inbox, outlets, now)?);
         }
         Ok(registrar)
     }
@@ -181,6 +183,7 @@ fn start_reader(
     settings: Settings,
     inbox: Arc<Inbox>,
     outlets: Outlets,
+    now: Now,
 ) -> Result<ReaderThread, RegistrarError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -195,7 +198,7 @@ fn start_reader(
                 Err(error) => return report.send(Err(error)).unwrap_or_default(),
             };
             report.send(Ok(())).unwrap_or_default();
-            read(bus, settings, inbox, outlets, stopped).await;
+            read(Reader::new(bus, settings, inbox, outlets, now), stopped).await;
         });
     })?;
     match reported.recv() {
@@ -205,14 +208,7 @@ fn start_reader(
     }
 }
 
-async fn read(
-    bus: Bus,
-    settings: Settings,
-    inbox: Arc<Inbox>,
-    outlets: Outlets,
-    stopped: oneshot::Receiver<()>,
-) {
-    let reader = Reader::new(bus, settings, inbox, outlets);
+async fn read(reader: Reader, stopped: oneshot::Receiver<()>) {
     // This thread has nothing else to do: a budget would only make the reader stop before it has
     // emptied its subscription.
     let reading = tokio::task::coop::unconstrained(reader.run());

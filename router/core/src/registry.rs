@@ -2,6 +2,7 @@
 
 mod change;
 mod config;
+mod heartbeat;
 mod invariants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::table::{RouteTable, hash};
 use crate::tick::Tick;
 pub use change::{Change, Event, Removal};
 pub use config::RegistryConfig;
+pub use heartbeat::renew;
 
 /// Something to do to the table.
 #[derive(Debug, Clone)]
@@ -211,10 +213,9 @@ impl Registry {
         let Some((index, known)) = known else {
             return self.add(key, facts, origin, now, change);
         };
-        let from = known.origin();
-        if origin.rank() < from.rank() {
+        if origin.rank() < known.origin().rank() {
             self.counts.refused += 1;
-        } else if *known.facts() == facts && !(origin.is_operator() && origin != from) {
+        } else if heartbeat::is_repeated(known, &facts, origin) {
             known.renew(origin, now);
             self.counts.renewed += 1;
         } else {

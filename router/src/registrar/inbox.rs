@@ -1,6 +1,8 @@
 //! What waits for the writer.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -23,7 +25,16 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     work: Condvar,
     room: Notify,
+    /// Odd while the writer is at work on the table.
+    epoch: AtomicU64,
+    /// Batches that the reader has offered, and how many of them are in the published table.
+    offered: AtomicU64,
+    applied: AtomicU64,
 }
+
+/// A moment in which the writer had nothing to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calm(u64);
 
 #[derive(Debug)]
 struct State {
@@ -55,6 +66,8 @@ pub(super) struct Work {
     pub(super) files: Vec<(Origin, Vec<Registration>)>,
     pub(super) impostors: Vec<(RouteKey, Arc<Endpoint>)>,
     pub(super) stopping: bool,
+    /// To be handed back to [`Inbox::end`].
+    pub(super) offered: u64,
 }
 
 impl Default for Inbox {
@@ -71,6 +84,9 @@ impl Default for Inbox {
             }),
             work: Condvar::new(),
             room: Notify::new(),
+            epoch: AtomicU64::new(0),
+            offered: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
         }
     }
 }
@@ -85,7 +101,11 @@ impl Inbox {
 
     /// Takes notices while there is room, and says whether it took them all.
     fn try_offer(&self, notices: &mut VecDeque<Notice>) -> bool {
+        if notices.is_empty() {
+            return true;
+        }
         let mut state = self.lock();
+        self.offered.fetch_add(1, SeqCst);
         while let Some(notice) = notices.pop_front() {
             // Before it comes to dropping registrations, which would be missing until their next
             // heartbeat, the reader waits.
@@ -164,11 +184,45 @@ impl Inbox {
             files: std::mem::take(&mut state.files),
             impostors: std::mem::take(&mut state.impostors),
             stopping: state.stopping,
+            offered: self.offered.load(SeqCst),
         };
         if std::mem::take(&mut state.crowded) {
             self.room.notify_one();
         }
         work
+    }
+
+    /// Whether the published table is all that there is to know: nothing waits for the writer, and
+    /// the writer does nothing. For the reader, who alone offers notices.
+    ///
+    /// What the reader does to an endpoint of that table counts if it is [`Self::still`] that
+    /// moment afterwards: then the writer had not begun, and will see it. Otherwise the writer may
+    /// have looked at the endpoint before, and the reader has to offer a notice.
+    pub(super) fn calm(&self) -> Option<Calm> {
+        let epoch = self.epoch.load(SeqCst);
+        let idle =
+            epoch.is_multiple_of(2) && self.offered.load(SeqCst) == self.applied.load(SeqCst);
+        idle.then_some(Calm(epoch))
+    }
+
+    /// Whether the writer has not begun anything since.
+    pub(super) fn still(&self, calm: Calm) -> bool {
+        // Ours was stored before the epoch is loaded here; the writer's epoch was stored before it
+        // loads ours. One of the two sees the other.
+        fence(SeqCst);
+        self.epoch.load(SeqCst) == calm.0
+    }
+
+    /// The writer begins to look at the table and to change it.
+    pub(super) fn begin(&self) {
+        self.epoch.fetch_add(1, SeqCst);
+        fence(SeqCst);
+    }
+
+    /// The writer has published all that came of the work with that [`Work::offered`].
+    pub(super) fn end(&self, offered: u64) {
+        self.applied.store(offered, SeqCst);
+        self.epoch.fetch_add(1, SeqCst);
     }
 
     /// Wakes the writer if it sleeps. A system call, so not for nothing.

@@ -11,12 +11,14 @@ use protocol::bus::{
 };
 use router_core::coalesce::Notice;
 use router_core::registration::{Accepted, Registration, RegistrationRules, Rejection, Withdrawal};
+use router_core::registry::renew;
 use tokio::time::{Instant, sleep_until};
 
-use super::Outlets;
 use super::inbox::Inbox;
+use super::pace::Pace;
 use super::settings::Settings;
-use crate::metrics::RegistryMetrics;
+use super::{Now, Outlets};
+use crate::metrics::{Action, RegistryMetrics};
 
 /// Notices that are handed over at once.
 const NOTICES: usize = 256;
@@ -36,14 +38,22 @@ pub(super) struct Reader {
     rules: RegistrationRules,
     start: Start,
     remind_interval: Duration,
+    now: Now,
 }
 
 impl Reader {
-    pub(super) fn new(bus: Bus, settings: Settings, inbox: Arc<Inbox>, outlets: Outlets) -> Self {
+    pub(super) fn new(
+        bus: Bus,
+        settings: Settings,
+        inbox: Arc<Inbox>,
+        outlets: Outlets,
+        now: Now,
+    ) -> Self {
         Self {
             bus,
             inbox,
             outlets,
+            now,
             rules: settings.rules,
             start: settings.start,
             remind_interval: settings.remind_interval,
@@ -68,22 +78,31 @@ impl Reader {
     /// Moves what arrives into the inbox.
     async fn registrations(&self, mut arriving: Subscription) {
         let mut notices = VecDeque::with_capacity(NOTICES);
+        let mut pace = Pace::new(std::time::Instant::now());
         while let Some(delivery) = arriving.next().await {
+            let mut handled = 1;
             self.read(&delivery, &mut notices);
             while let Some(delivery) = arriving.try_next() {
+                handled += 1;
                 self.read(&delivery, &mut notices);
                 if notices.len() >= NOTICES {
                     self.inbox.offer(&mut notices).await;
                 }
             }
             self.inbox.offer(&mut notices).await;
+            if let Some(pause) = pace.after(handled, std::time::Instant::now()) {
+                rest(pause);
+            }
         }
     }
 
     fn read(&self, delivery: &Delivery, notices: &mut VecDeque<Notice>) {
         match RouterEvent::decode(delivery.subject(), delivery.payload()) {
             Ok(RouterEvent::Register(message)) => {
-                let accepted = Registration::from_message(&message, &self.rules);
+                let mut accepted = Registration::from_message(&message, &self.rules);
+                if let Ok(Accepted { claims, .. }) = &mut accepted {
+                    claims.retain(|claim| !(notices.is_empty() && self.renew(claim)));
+                }
                 self.accept(delivery, &message, accepted, notices, Notice::Register);
             }
             Ok(RouterEvent::Unregister(message)) => {
@@ -93,6 +112,24 @@ impl Reader {
             Ok(RouterEvent::Other) => {}
             Err(error) => self.refuse(delivery, &error.reason()),
         }
+    }
+
+    /// Renews a claim that is only repeated, as nearly all are, without troubling the writer. Says
+    /// whether that is all there was to do. Nothing may be waiting that was said before.
+    fn renew(&self, claim: &Registration) -> bool {
+        let Some(calm) = self.inbox.calm() else {
+            return false;
+        };
+        let now = (self.now)();
+        let renewed = renew(&self.outlets.routes.load(), claim, now) && self.inbox.still(calm);
+        if renewed {
+            let metrics = &self.outlets.metrics.registry;
+            let component = claim.facts.tag("component");
+            let component = component.as_ref().map_or("", |tag| tag.as_str());
+            metrics.registered(component, Action::Refreshed);
+            metrics.updated_at.set(now.as_millis());
+        }
+        renewed
     }
 
     fn accept<T>(
@@ -222,6 +259,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// Lets the whole thread sleep, and with it the client library: it is its wake-ups that cost.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is waited for: messages are let gather, on a thread that does nothing else"
+)]
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 /// The connection as the reader sees it.

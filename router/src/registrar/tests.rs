@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bus::{Hub, Options, Server, Subscription};
+use bus::{Bus, Hub, Options, Server, Subscription};
 use protocol::bus::{Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER};
 use protocol::bus::{Register, Start};
 use router_core::registration::{RegistrationRules, Sharding};
@@ -430,4 +430,37 @@ async fn a_burst_leaves_every_withdrawal_effective() {
         assert_eq!(fixture.metrics().bus_losses.get(), 0);
         eprintln!("200,000 messages in {:?}", began.elapsed());
     }
+}
+
+#[tokio::test]
+async fn a_heartbeat_never_overtakes_what_was_said_before_it() {
+    const CLAIMS: usize = 2_000;
+    let hub = Hub::new();
+    let (fixture, _) = Fixture::in_memory(&hub).await;
+    let bus = Bus::in_memory(&hub, CLAIMS * 4);
+    let uri = |n: usize| format!("{n}.test");
+    for n in 0..CLAIMS {
+        bus.publish(&ROUTER_REGISTER, &claim(&uri(n)))
+            .await
+            .unwrap();
+    }
+    fixture.until("registered", |f| f.routes() == CLAIMS).await;
+    for n in 0..CLAIMS {
+        bus.publish(&ROUTER_REGISTER, &claim(&uri(n)))
+            .await
+            .unwrap();
+        bus.publish(&ROUTER_UNREGISTER, &claim(&uri(n)))
+            .await
+            .unwrap();
+        if n % 2 == 0 {
+            bus.publish(&ROUTER_REGISTER, &claim(&uri(n)))
+                .await
+                .unwrap();
+        }
+    }
+    let expected = |f: &Fixture| {
+        let table = f.outlets.routes.load();
+        (0..CLAIMS).all(|n| table.lookup(&uri(n), "/").is_some() == (n % 2 == 0))
+    };
+    fixture.until("every second one left", expected).await;
 }

@@ -63,11 +63,13 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let work = self.inbox.wait(Instant::now() + self.patience());
-            let stopping = work.stopping;
+            let (stopping, offered) = (work.stopping, work.offered);
+            self.inbox.begin();
             self.apply(work);
             if self.prune_interval.is_some() && (self.now)() >= self.next_prune {
                 self.prune();
             }
+            self.inbox.end(offered);
             self.retired.release();
             self.report.catch_up();
             if stopping {
