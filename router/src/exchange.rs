@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 mod attempt;
 mod head;
+mod reply;
 mod respond;
 mod select;
 mod send;

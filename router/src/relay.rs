@@ -3,6 +3,8 @@
 //! Bytes go from the buffer they were read into to the socket; what is long and plain goes by
 //! [`splice`] and never enters this process. A relay owns a buffer only while bytes are in it.
 
+mod incoming;
+mod pending;
 pub(crate) mod splice;
 pub(crate) mod tunnel;
 
@@ -12,9 +14,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use router_core::http1::Refusal;
-use router_core::http1::chunked::{CHUNK_HEAD_BYTES, ChunkedDecoder, Piece, chunk_head};
 use router_core::http1::framing::BodyLength;
 
+use self::incoming::Incoming;
+use self::pending::Pending;
 use self::splice::{Pipes, Splice};
 use crate::buffers::{Buffer, Buffers};
 use crate::socket::Socket;
@@ -41,14 +44,6 @@ pub(crate) enum Broken {
     Sink,
 }
 
-/// How the rest of the body is told apart.
-#[derive(Debug)]
-enum Incoming {
-    Exact { left: u64 },
-    Chunked(Box<ChunkedDecoder>),
-    UntilClose,
-}
-
 /// A body under way.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -65,35 +60,6 @@ pub(crate) struct Relay {
     ended: bool,
     moved: u64,
     most: u64,
-}
-
-/// One write under way: a chunk head, payload, and what ends the chunk or the body.
-#[derive(Debug, Default)]
-struct Pending {
-    head: [u8; CHUNK_HEAD_BYTES],
-    head_length: usize,
-    payload: Range<usize>,
-    tail: Tail,
-    written: usize,
-}
-
-#[derive(Debug, Default)]
-enum Tail {
-    #[default]
-    None,
-    LineEnd,
-    /// The last chunk and the trailers; a line end before it if a chunk is open.
-    Last(Vec<u8>),
-}
-
-impl Tail {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::None => b"",
-            Self::LineEnd => b"\r\n",
-            Self::Last(bytes) => bytes,
-        }
-    }
 }
 
 /// A plain body with more than this still to come is spliced.
@@ -113,14 +79,8 @@ impl Relay {
         at: usize,
         most: u64,
     ) -> Self {
-        let incoming = match length {
-            BodyLength::Empty => Incoming::Exact { left: 0 },
-            BodyLength::Exact(left) => Incoming::Exact { left },
-            BodyLength::Chunked => Incoming::Chunked(Box::default()),
-            BodyLength::UntilClose => Incoming::UntilClose,
-        };
         Self {
-            incoming,
+            incoming: Incoming::new(length),
             chunks,
             buffer,
             at,
@@ -169,17 +129,7 @@ impl Relay {
     /// The write that is ready, in order.
     #[must_use]
     pub(crate) fn ready(&self) -> [&[u8]; 3] {
-        let payload = self.buffer.as_ref().map_or(&[][..], |buffer| {
-            buffer
-                .filled()
-                .get(self.pending.payload.clone())
-                .unwrap_or_default()
-        });
-        [
-            &self.pending.head[..self.pending.head_length],
-            payload,
-            self.pending.tail.bytes(),
-        ]
+        self.pending.parts(self.bytes())
     }
 
     /// The bytes that were read, from the start of their buffer.
@@ -200,10 +150,7 @@ impl Relay {
 
     /// Takes note that `count` bytes of the ready write are gone.
     pub(crate) fn wrote(&mut self, count: usize) {
-        self.pending.written = self.pending.written.saturating_add(count);
-        if self.pending.written >= self.pending.len() {
-            self.pending = Pending::default();
-        }
+        self.pending.wrote(count);
     }
 
     /// Moves the body on as far as it goes now.
@@ -247,16 +194,7 @@ impl Relay {
     fn poll_flush(&mut self, cx: &mut Context<'_>, to: &Socket) -> Poll<io::Result<()>> {
         while !self.pending.is_empty() {
             let mut slices = [IoSlice::new(&[]); 3];
-            let mut skip = self.pending.written;
-            let mut count = 0;
-            for part in self.ready() {
-                let passed = skip.min(part.len());
-                skip -= passed;
-                if passed < part.len() {
-                    slices[count] = IoSlice::new(&part[passed..]);
-                    count += 1;
-                }
-            }
+            let count = self.pending.unwritten(self.bytes(), &mut slices);
             let written = ready!(to.poll_write(cx, &slices[..count]))?;
             self.wrote(written);
         }
@@ -324,7 +262,7 @@ impl Relay {
         }
         self.ended = true;
         if self.chunks {
-            self.pending.tail = Tail::Last(router_core::http1::chunked::LAST_CHUNK.to_vec());
+            self.pending = Pending::last_chunk(0..0, &[]);
         }
         Ok(())
     }
@@ -336,28 +274,11 @@ impl Relay {
             return Ok(false);
         };
         let before = self.at;
-        let there = buffer.filled().len();
-        let payload = match &mut self.incoming {
-            Incoming::Exact { left } => {
-                let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                let end = self.at + most.min(there - self.at);
-                *left -= (end - self.at) as u64;
-                self.ended = *left == 0;
-                let payload = self.at..end;
-                self.at = end;
-                payload
-            }
-            Incoming::UntilClose => {
-                let payload = self.at..there;
-                self.at = there;
-                payload
-            }
-            Incoming::Chunked(decoder) => {
-                let payload = gather(decoder, buffer, &mut self.at).map_err(Broken::Malformed)?;
-                self.ended = decoder.is_done();
-                payload
-            }
-        };
+        let payload = self
+            .incoming
+            .take(buffer, &mut self.at)
+            .map_err(Broken::Malformed)?;
+        self.ended = self.incoming.has_ended();
         self.moved += payload.len() as u64;
         if self.moved > self.most {
             return Err(Broken::TooLong);
@@ -367,31 +288,11 @@ impl Relay {
     }
 
     fn queue(&mut self, payload: Range<usize>) {
-        let pending = &mut self.pending;
-        *pending = Pending {
-            payload: payload.clone(),
-            ..Pending::default()
+        self.pending = match (self.chunks, self.ended) {
+            (false, _) => Pending::plain(payload),
+            (true, false) => Pending::chunk(payload),
+            (true, true) => Pending::last_chunk(payload, self.incoming.trailers()),
         };
-        if !self.chunks {
-            return;
-        }
-        if !payload.is_empty() {
-            (pending.head, pending.head_length) = chunk_head(payload.len());
-            pending.tail = Tail::LineEnd;
-        }
-        if self.ended {
-            let mut last = if payload.is_empty() {
-                Vec::new()
-            } else {
-                b"\r\n".to_vec()
-            };
-            last.extend_from_slice(b"0\r\n");
-            if let Incoming::Chunked(decoder) = &self.incoming {
-                last.extend_from_slice(decoder.trailers());
-            }
-            last.extend_from_slice(b"\r\n");
-            pending.tail = Tail::Last(last);
-        }
     }
 
     /// Whether the rest is long and plain enough for the kernel to move it.
@@ -460,35 +361,4 @@ impl Relay {
             }
         }
     }
-}
-
-impl Pending {
-    fn len(&self) -> usize {
-        self.head_length + self.payload.len() + self.tail.bytes().len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Decodes what is there; payload that framing divides is moved together within the buffer.
-fn gather(
-    decoder: &mut ChunkedDecoder,
-    buffer: &mut Buffer,
-    at: &mut usize,
-) -> Result<Range<usize>, Refusal> {
-    let mut payload = *at..*at;
-    while let Piece::Data(piece) = decoder.next(buffer.filled(), at)? {
-        if payload.is_empty() {
-            payload = piece;
-        } else if piece.start == payload.end {
-            payload.end = piece.end;
-        } else {
-            let end = payload.end + piece.len();
-            buffer.move_down(piece, payload.end);
-            payload.end = end;
-        }
-    }
-    Ok(payload)
 }

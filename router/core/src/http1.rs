@@ -8,6 +8,7 @@
 //!
 //! Refused is whatever is ambiguous: nothing is repaired by guess (RFC 9112 §2.2, §5.1, §6.3, §11.2).
 
+mod authority;
 pub mod chunked;
 pub mod framing;
 mod lines;

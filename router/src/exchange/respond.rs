@@ -10,7 +10,7 @@ use router_core::http1::Version;
 use router_core::http1::framing::BodyLength;
 use router_core::tick::Tick;
 
-use super::attempt::{Response, Upload};
+use super::reply::{Response, Upload};
 use super::send::send;
 use super::{Exchange, story::End};
 use crate::buffers::Buffer;

@@ -1,5 +1,6 @@
 //! The head of a request (RFC 9112 §3).
 
+use super::authority;
 use super::framing::{BodyLength, Framing};
 use super::lines::{self, Limits, Lines};
 use super::{Refusal, Version};
@@ -273,7 +274,7 @@ impl RequestParser {
         } else if target == b"*" && self.head.method == Method::Options {
             (Form::Asterisk, span)
         } else {
-            let authority_start = absolute(target).ok_or(Refusal::Target)?;
+            let authority_start = authority::absolute(target).ok_or(Refusal::Target)?;
             let rest = &target[authority_start..];
             let length = rest
                 .iter()
@@ -281,7 +282,7 @@ impl RequestParser {
                 .unwrap_or(rest.len());
             let start = span.start as usize + authority_start;
             self.head.authority = Span::new(start, start + length);
-            if length == 0 || !is_authority(&rest[..length]) {
+            if length == 0 || !authority::is_valid(&rest[..length]) {
                 return Err(Refusal::Target);
             }
             (Form::Absolute, Span::new(start + length, span.end as usize))
@@ -315,7 +316,7 @@ impl RequestParser {
         head.end = self.lines.position();
         let missing = self.hosts == 0 && head.version == Version::Http11;
         let host = self.host.of(buffer);
-        if missing || self.hosts > 1 || !(host.is_empty() || is_authority(host)) {
+        if missing || self.hosts > 1 || !(host.is_empty() || authority::is_valid(host)) {
             return Err(Refusal::Host);
         }
         if head.form == Form::Absolute {
@@ -356,56 +357,4 @@ fn version(text: &[u8]) -> Result<Version, Refusal> {
 
 fn is_h2c(protocol: &[u8]) -> bool {
     protocol.eq_ignore_ascii_case(b"h2c") || protocol.eq_ignore_ascii_case(b"h2")
-}
-
-/// Where the authority of `http://…` or `https://…` begins.
-fn absolute(target: &[u8]) -> Option<usize> {
-    let scheme_end = target.iter().position(|&byte| byte == b':')?;
-    let scheme = &target[..scheme_end];
-    let http = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
-    (http && target[scheme_end..].starts_with(b"://")).then_some(scheme_end + 3)
-}
-
-/// `uri-host [":" port]` (RFC 9110 §7.2), without the sub-delimiters that no host name has and that
-/// lenient parsers split at.
-fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text {
-        [b'[', rest @ ..] => {
-            let Some(end) = rest.iter().position(|&byte| byte == b']') else {
-                return false;
-            };
-            let address = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return false;
-            }
-            (None, &rest[end + 1..])
-        }
-        _ => {
-            let end = memchr::memchr(b':', text).unwrap_or(text.len());
-            (Some(&text[..end]), &text[end..])
-        }
-    };
-    let port_fits = match port {
-        [] => true,
-        [b':', digits @ ..] => {
-            digits.is_empty()
-                || super::framing::decimal(digits).is_some_and(|port| port <= u64::from(u16::MAX))
-        }
-        _ => false,
-    };
-    port_fits && host.is_none_or(is_reg_name)
-}
-
-fn is_reg_name(host: &[u8]) -> bool {
-    let mut bytes = host.iter();
-    while let Some(byte) = bytes.next() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        let escaped = *byte == b'%'
-            && bytes.next().is_some_and(u8::is_ascii_hexdigit)
-            && bytes.next().is_some_and(u8::is_ascii_hexdigit);
-        if !plain && !escaped {
-            return false;
-        }
-    }
-    !host.is_empty()
 }

@@ -1,0 +1,259 @@
+//! Waiting for a response: from the request that was sent to the head that has come.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use router_core::endpoint::{Endpoint, InFlight};
+use router_core::failure::{EndpointFault, Failure};
+use router_core::http1::request::Method;
+use router_core::retry::{Attempt, Reached};
+
+use super::Exchange;
+use crate::buffers::Buffer;
+use crate::clock::Moment;
+use crate::relay::{Broken, Relay};
+use crate::socket::{Glance, Socket};
+
+/// A response whose head has come.
+#[derive(Debug)]
+pub(super) struct Response {
+    /// Who sent it.
+    pub(super) endpoint: Arc<Endpoint>,
+    /// Counts it until the last byte of its body.
+    pub(super) _in_flight: InFlight,
+    /// The connection it comes on.
+    pub(super) socket: Socket,
+    /// The head, and what came behind it.
+    pub(super) received: Option<Buffer>,
+    /// The rest of the request's body.
+    pub(super) upload: Upload,
+    /// Whether the connection may serve again, as far as the request goes.
+    pub(super) keep: bool,
+    /// When the attempt began.
+    pub(super) began: Moment,
+}
+
+/// A request's body on its way to the backend.
+#[derive(Debug)]
+pub(super) enum Upload {
+    /// All of it is there.
+    Done,
+    /// Some of it is to come.
+    Underway(Box<Relay>),
+    /// The backend took no more of it; its response may still come.
+    Refused,
+}
+
+/// Why there is no response.
+pub(super) enum NoResponse {
+    /// The endpoint failed.
+    Endpoint(Attempt),
+    /// The request itself failed: the client is told, nobody else is tried.
+    Client(Failure),
+}
+
+/// A connection that a request was sent on.
+pub(super) struct Reply {
+    pub(super) socket: Socket,
+    /// What came of the response, from the start of the head under way.
+    pub(super) received: Option<Buffer>,
+    pub(super) upload: Upload,
+    /// How far the upload was when the deadline was last set.
+    pub(super) stage: Option<(u64, bool, bool)>,
+    pub(super) keep: bool,
+    pub(super) reused: bool,
+    pub(super) began: Moment,
+}
+
+impl Reply {
+    pub(super) fn into_response(self, endpoint: Arc<Endpoint>, in_flight: InFlight) -> Response {
+        let Self {
+            socket,
+            received,
+            upload,
+            keep,
+            began,
+            ..
+        } = self;
+        Response {
+            endpoint,
+            _in_flight: in_flight,
+            socket,
+            received,
+            upload,
+            keep,
+            began,
+        }
+    }
+
+    /// The deadline passed.
+    pub(super) fn too_late(&self) -> NoResponse {
+        match &self.upload {
+            Upload::Underway(relay) if relay.waits_for_receiver() => {
+                self.failed(EndpointFault::RequestTimeout)
+            }
+            Upload::Underway(relay) if !relay.is_done() => NoResponse::Client(Failure::BodyTimeout),
+            _ => self.failed(EndpointFault::ResponseTimeout),
+        }
+    }
+
+    /// The endpoint failed after the request was sent.
+    pub(super) fn failed(&self, fault: EndpointFault) -> NoResponse {
+        let reached = match &self.upload {
+            _ if self.received.is_some() => Reached::Response,
+            Upload::Done => Reached::Head,
+            Upload::Underway(_) | Upload::Refused => Reached::Body,
+        };
+        NoResponse::Endpoint(Attempt {
+            fault,
+            reached,
+            reused: self.reused,
+        })
+    }
+}
+
+/// Interim responses of one exchange; more than this is a flood.
+const INTERIM: u32 = 32;
+
+impl Exchange {
+    /// Reads until the head of the final response, or of a 101, is complete; interim responses are
+    /// passed on. The rest of the request's body goes out meanwhile.
+    pub(super) async fn await_head(&mut self, reply: &mut Reply) -> Result<(), NoResponse> {
+        let limits = self.worker.settings.backend.limits;
+        let mut watching = true;
+        let mut interim = 0;
+        loop {
+            poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?;
+            loop {
+                let there = reply.received.as_ref().map_or(&[][..], Buffer::filled);
+                let parsed = self.scratch.response.advance(there, &limits);
+                match parsed {
+                    Ok(false) => break,
+                    Ok(true) if self.scratch.response.head().is_interim() => {
+                        interim += 1;
+                        if interim > INTERIM {
+                            return Err(reply.failed(EndpointFault::Unsolicited));
+                        }
+                        self.pass_interim(reply).await?;
+                    }
+                    Ok(true) => return Ok(()),
+                    Err(refusal) => {
+                        return Err(reply.failed(EndpointFault::Malformed(refusal)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads more of the response, sends more of the request, and notices a client that left.
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        reply: &mut Reply,
+        watching: &mut bool,
+    ) -> Poll<Result<(), NoResponse>> {
+        if let Upload::Underway(relay) = &mut reply.upload {
+            match relay.poll(cx, &self.client.socket, &reply.socket, &self.worker.tools) {
+                Poll::Ready(Err(Broken::Sink)) => reply.upload = Upload::Refused,
+                Poll::Ready(Err(broken)) => {
+                    return Poll::Ready(Err(NoResponse::Client(client_failure(&broken))));
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => self.arm_upload(reply),
+            }
+        } else if *watching && let Poll::Ready(seen) = self.client.socket.poll_glance(cx) {
+            if seen == Glance::Ended && self.has_left() {
+                return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
+            }
+            *watching = false;
+        }
+        // A request that waits has no buffer for its response: the one that takes it is still warm
+        // from the response before.
+        let buffers = &self.worker.tools.buffers;
+        let mut buffer = reply.received.take().unwrap_or_else(|| buffers.small());
+        if buffer.is_full() {
+            let most = self.worker.settings.backend.limits.head_bytes;
+            buffer.grow(most + most / 4 + 1024);
+        }
+        let read = reply.socket.poll_read(cx, buffer.room());
+        if let Poll::Ready(Ok(count)) = read {
+            buffer.add(count);
+        }
+        if !buffer.filled().is_empty() {
+            reply.received = Some(buffer);
+        }
+        match read {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(reply.failed(EndpointFault::Closed))),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(reply.failed(broken(&error)))),
+            Poll::Pending if self.client.deadline.poll_expired(cx) => {
+                Poll::Ready(Err(reply.too_late()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Sets the deadline for what an upload waits for: the client, which must send something, or
+    /// the backend, which must take it and then respond.
+    fn arm_upload(&self, reply: &mut Reply) {
+        let Upload::Underway(relay) = &reply.upload else {
+            return;
+        };
+        let stage = (relay.moved(), relay.is_done(), relay.waits_for_receiver());
+        if reply.stage == Some(stage) {
+            return;
+        }
+        reply.stage = Some(stage);
+        let now = self.worker.clock.now();
+        let settings = &self.worker.settings;
+        let by = if relay.is_done() || relay.waits_for_receiver() {
+            self.response_deadline(now)
+        } else {
+            self.story.overall(
+                now.plus(settings.client.upload_stall),
+                settings.backend.request,
+            )
+        };
+        self.client.deadline.set(by);
+    }
+
+    /// Whether a client that sends no more is gone. One that said it would close, or speaks 1.0,
+    /// may have closed its half and still wait for the response (RFC 9112 §9.6).
+    pub(super) fn has_left(&self) -> bool {
+        self.head().persistent
+    }
+
+    /// Passes an interim response on to a client that can read it (RFC 9110 §15.2).
+    async fn pass_interim(&mut self, reply: &mut Reply) -> Result<(), NoResponse> {
+        let end = self.scratch.response.head().end;
+        if let Some(received) = &mut reply.received {
+            self.send_interim(received)
+                .await
+                .map_err(NoResponse::Client)?;
+            received.consume(end);
+        }
+        reply
+            .received
+            .take_if(|received| received.filled().is_empty());
+        let to_head = self.head().method == Method::Head;
+        self.scratch.response.begin(0, to_head);
+        Ok(())
+    }
+}
+
+fn client_failure(broken: &Broken) -> Failure {
+    match broken {
+        Broken::Malformed(refusal) => Failure::Refused(*refusal),
+        Broken::TooLong => Failure::BodyTooLarge,
+        Broken::Source | Broken::Sink => Failure::ClientGone,
+    }
+}
+
+/// What an error of a backend's connection is.
+pub(super) fn broken(error: &io::Error) -> EndpointFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => EndpointFault::Reset,
+        _ => EndpointFault::Broken,
+    }
+}
