@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use router_core::cidr::canonical;
+use router_core::cidr::{CidrSet, canonical};
 use router_core::proxy_header::{self, Header};
 
 use crate::buffers::Buffer;
@@ -44,14 +44,17 @@ struct Peer {
     address: Option<SocketAddr>,
     /// As it goes into `X-Forwarded-For`; empty for a unix socket.
     text: Box<str>,
+    /// Whether its forwarding fields are believed.
+    trusted: bool,
 }
 
 impl Peer {
-    fn new(address: Option<SocketAddr>) -> Self {
+    fn new(address: Option<SocketAddr>, proxies: &CidrSet) -> Self {
         let text = |peer: SocketAddr| canonical(peer.ip()).to_string().into_boxed_str();
         Self {
             address,
             text: address.map_or_else(Box::default, text),
+            trusted: address.is_none_or(|address| proxies.contains(address.ip())),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Client {
     #[must_use]
     pub(crate) fn new(worker: Rc<Worker>, socket: Socket, peer: Option<SocketAddr>) -> Rc<Self> {
         worker.opened();
-        let seat = worker.roster.enter(peer, worker.clock.now());
+        let seat = worker.roster.enter(peer, worker.now().tick());
         Rc::new(Self {
             peer: OnceCell::new(),
             deadline: worker.deadlines.issue(),
@@ -95,9 +98,15 @@ impl Client {
         self.peer.get().map_or("", |peer| &peer.text)
     }
 
+    /// Whether the other end's forwarding fields are believed.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.peer.get().is_some_and(|peer| peer.trusted)
+    }
+
     /// Says who is at the other end: the connection's own peer.
     fn introduce(&self, peer: Option<SocketAddr>) {
-        self.peer.get_or_init(|| Peer::new(peer));
+        let proxies = &self.worker.settings.trusted_proxies;
+        self.peer.get_or_init(|| Peer::new(peer, proxies));
     }
 
     /// Reads the PROXY header, and says who it names if the connection's own peer is trusted.
@@ -145,7 +154,7 @@ impl Client {
     async fn first_bytes(&self) -> Option<Buffer> {
         let worker = &self.worker;
         self.deadline
-            .set(worker.clock.now().plus(worker.settings.client.idle));
+            .set(worker.recent().plus(worker.settings.client.idle));
         poll_fn(|cx| {
             let mut buffer = worker.tools.buffers.small();
             match self.socket.poll_read(cx, buffer.room()) {

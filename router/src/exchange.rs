@@ -84,6 +84,7 @@ impl Exchange {
         self.client.seat.exchange(authority);
         self.story.client = client::Client::of(
             self.client.peer().map(|peer| peer.ip()),
+            self.client.is_trusted(),
             self.fields(),
             &self.worker.settings.trusted_proxies,
         );

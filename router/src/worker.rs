@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use router_core::tick::Tick;
 use tokio::sync::watch;
 
 pub(crate) use scratch::Scratch;
 
 use crate::access_log::LogHandle;
 use crate::buffers::Buffers;
-use crate::clock::{Clock, DateLine};
+use crate::clock::{Clock, DateLine, Moment};
 use crate::connections::Roster;
 use crate::deadlines::Deadlines;
 use crate::metrics::WorkerMetrics;
@@ -55,6 +56,8 @@ pub(crate) struct Worker {
     pub resolver: Arc<Resolver>,
     /// The clock.
     pub clock: Clock,
+    /// What [`now`](Self::now) last said.
+    recent: Cell<Tick>,
     /// Deadlines of its tasks.
     pub deadlines: Rc<Deadlines>,
     /// Buffers and pipes.
@@ -114,6 +117,7 @@ impl Worker {
         let metrics = shared.metrics.worker(index);
         Rc::new(Self {
             clock,
+            recent: Cell::new(clock.now()),
             deadlines: Deadlines::new(clock),
             tools: Tools {
                 buffers: Buffers::new(),
@@ -132,6 +136,20 @@ impl Worker {
             settings,
             resolver,
         })
+    }
+
+    /// Reads the clock.
+    #[inline]
+    pub(crate) fn now(&self) -> Moment {
+        let now = self.clock.read();
+        self.recent.set(now.tick());
+        now
+    }
+
+    /// The time as last read: within the work of one wake-up, near enough for deadlines of seconds.
+    #[inline]
+    pub(crate) fn recent(&self) -> Tick {
+        self.recent.get()
     }
 
     /// A random number: spread, not secret.

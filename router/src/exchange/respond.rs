@@ -145,7 +145,7 @@ impl Exchange {
             return End::of(&broken);
         }
         self.client.answered.set(true);
-        self.arm(relay);
+        self.arm(relay, self.worker.recent());
         let mut written = 0;
         let parts = self
             .scratch
@@ -167,7 +167,7 @@ impl Exchange {
         if relay.is_done() {
             return End::Complete;
         }
-        self.arm(relay);
+        self.arm(relay, self.worker.now().tick());
         let mut seen = Seen {
             moved: relay.moved(),
             waits_for_receiver: relay.waits_for_receiver(),
@@ -210,7 +210,7 @@ impl Exchange {
         let now = (relay.moved(), relay.waits_for_receiver());
         if (seen.moved, seen.waits_for_receiver) != now {
             (seen.moved, seen.waits_for_receiver) = now;
-            self.arm(relay);
+            self.arm(relay, self.worker.now().tick());
         }
         if client.deadline.poll_expired(cx) {
             Poll::Ready(End::Late)
@@ -221,8 +221,7 @@ impl Exchange {
 
     /// Sets the deadline for what the relay waits for: the client, which must take something, or the
     /// backend, which may be silent as long as the route lets it.
-    fn arm(&self, relay: &Relay) {
-        let now = self.worker.clock.now();
+    fn arm(&self, relay: &Relay, now: Tick) {
         let settings = &self.worker.settings;
         let idle = self.story.policy.and_then(|policy| policy.idle);
         let idle = idle.or(settings.backend.inactivity);
@@ -262,7 +261,7 @@ impl Exchange {
             let id = response.endpoint.id();
             self.worker
                 .idle
-                .put(id, response.socket, self.worker.clock.now());
+                .put(id, response.socket, self.worker.recent());
         }
         match passage.connection {
             Connection::Stays | Connection::KeepAlive => After::Idle,

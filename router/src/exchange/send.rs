@@ -26,43 +26,27 @@ pub(super) async fn send<'a>(
     parts: impl Iterator<Item = &'a [u8]>,
     written: &mut usize,
 ) -> Result<(), Unsent> {
-    let mut slices: [&[u8]; PARTS] = [&[]; PARTS];
+    let joined;
+    let mut slices = [IoSlice::new(&[]); PARTS];
+    let mut parts = parts.filter(|part| !part.is_empty());
     let mut count = 0;
-    let mut joined = Vec::new();
-    for part in parts.filter(|part| !part.is_empty()) {
-        if count == PARTS {
-            joined = slices.concat();
-            count += 1;
-        }
-        if count > PARTS {
-            joined.extend_from_slice(part);
-        } else {
-            slices[count] = part;
-            count += 1;
-        }
+    for (slice, part) in slices.iter_mut().zip(&mut parts) {
+        *slice = IoSlice::new(part);
+        count += 1;
     }
-    if count > PARTS {
-        slices = [&[]; PARTS];
-        slices[0] = &joined;
+    if let Some(more) = parts.next() {
+        joined = join(&slices, std::iter::once(more).chain(parts));
+        slices[0] = IoSlice::new(&joined);
         count = 1;
     }
-    let slices = &slices[..count];
-    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    let mut left = &mut slices[..count];
     poll_fn(|cx| {
-        while *written < total {
-            let mut left = [IoSlice::new(&[]); PARTS];
-            let mut used = 0;
-            let mut skip = *written;
-            for slice in slices {
-                let passed = skip.min(slice.len());
-                skip -= passed;
-                if passed < slice.len() {
-                    left[used] = IoSlice::new(&slice[passed..]);
-                    used += 1;
+        while !left.is_empty() {
+            match socket.poll_write(cx, left) {
+                Poll::Ready(Ok(count)) => {
+                    *written += count;
+                    IoSlice::advance_slices(&mut left, count);
                 }
-            }
-            match socket.poll_write(cx, &left[..used]) {
-                Poll::Ready(Ok(count)) => *written += count,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Unsent::Broken(error))),
                 Poll::Pending if deadline.poll_expired(cx) => {
                     return Poll::Ready(Err(Unsent::Late));
@@ -73,4 +57,13 @@ pub(super) async fn send<'a>(
         Poll::Ready(Ok(()))
     })
     .await
+}
+
+/// A head in very many pieces, put together.
+#[cold]
+fn join<'a>(first: &[IoSlice<'_>], rest: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut joined = Vec::new();
+    first.iter().for_each(|part| joined.extend_from_slice(part));
+    rest.for_each(|part| joined.extend_from_slice(part));
+    joined
 }

@@ -76,7 +76,7 @@ pub(super) struct Story {
 impl Story {
     /// A request begins.
     pub(super) fn begin(worker: &Worker) -> Self {
-        let began = worker.clock.read();
+        let began = worker.now();
         let mut random = [0; 16];
         random[..8].copy_from_slice(&worker.entropy().to_ne_bytes());
         random[8..].copy_from_slice(&worker.entropy().to_ne_bytes());
@@ -138,7 +138,7 @@ impl Story {
 
     pub(super) fn attempt_began(&mut self, worker: &Worker) -> Moment {
         if self.failed_attempts > 0 {
-            self.attempt_began = worker.clock.read();
+            self.attempt_began = worker.now();
         }
         self.attempt_began
     }
@@ -154,7 +154,7 @@ impl Story {
         endpoint: &Endpoint,
         attempt: Attempt,
     ) {
-        let took = worker.clock.read().since(self.attempt_began);
+        let took = worker.now().since(self.attempt_began);
         self.failed_attempts += 1;
         self.failed_attempts_time += took;
         let outcome = outcome(attempt.fault);
@@ -178,7 +178,7 @@ impl Story {
 
     /// The head of a response came.
     pub(super) fn responded(&mut self, worker: &Worker, status: u16, attempt_began: Moment) {
-        let now = worker.clock.read();
+        let now = worker.now();
         self.status = Some(status);
         self.responded_unix_nanos = worker.clock.unix_nanos(now);
         let took = now.since(attempt_began);
@@ -225,7 +225,7 @@ impl Exchange {
             return;
         }
         let worker = &self.worker;
-        let total = worker.clock.read().since(story.began);
+        let total = worker.now().since(story.began);
         let gorouter_time = total.saturating_sub(story.backend_time.unwrap_or_default());
         let component = story
             .endpoint

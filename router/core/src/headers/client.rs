@@ -17,20 +17,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Works it out. A peer without an address (a unix socket) is local, hence trusted.
+    /// Works it out. `trusted`: the peer is a proxy of ours, or local.
     #[must_use]
-    pub fn of(peer: Option<IpAddr>, fields: Fields<'_>, proxies: &CidrSet) -> Self {
+    pub fn of(peer: Option<IpAddr>, trusted: bool, fields: Fields<'_>, proxies: &CidrSet) -> Self {
         let peer = peer.map(canonical);
-        let trusted = peer.is_none_or(|peer| proxies.contains(peer));
-        let address = if trusted {
-            nearest_untrusted(fields, proxies).or(peer)
+        let forwarded = if trusted {
+            nearest_untrusted(fields, proxies)
         } else {
-            peer
+            None
         };
         Self {
             peer,
             trusted,
-            address,
+            address: forwarded.or(peer),
         }
     }
 }
@@ -82,11 +81,9 @@ mod tests {
             .collect();
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
         let head = parse(&text);
-        let found = Client::of(
-            Some(peer.parse().unwrap()),
-            head.fields(text.as_bytes()),
-            &proxies,
-        );
+        let peer: IpAddr = peer.parse().unwrap();
+        let trusted = proxies.contains(peer);
+        let found = Client::of(Some(peer), trusted, head.fields(text.as_bytes()), &proxies);
         assert_eq!(
             found.address,
             Some(client.parse().unwrap()),
