@@ -220,6 +220,19 @@ fn cores_use_no_machine() {
 }
 
 #[test]
+fn every_package_is_on_the_map() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let packages = packages();
+    let is_missing = |package: &&Value| !map.contains(&format!("`{}`", name(package)));
+    let missing: Vec<String> = packages
+        .iter()
+        .filter(is_missing)
+        .map(|package| name(package).to_owned())
+        .collect();
+    none(&missing, "ARCHITECTURE.md names every package");
+}
+
+#[test]
 fn every_package_takes_the_lints_of_the_house() {
     let mut faults = Vec::new();
     for package in packages() {
