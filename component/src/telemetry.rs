@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
+use tracing::Metadata;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -24,7 +25,7 @@ use self::line::Lined;
 use self::sink::Sink;
 
 /// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
     /// Only what ended badly.
@@ -130,6 +131,9 @@ pub struct Settings {
     pub timestamp: Timestamp,
     /// What lines name as their source.
     pub source: &'static str,
+    /// Libraries, by the beginning of their targets, whose news of level info counts as debug: they
+    /// tell what their user tells better.
+    pub talkative: &'static [&'static str],
 }
 
 /// The level in force. Clones change the same one.
@@ -152,6 +156,15 @@ impl LogLevel {
     pub fn get(&self) -> Level {
         let index = usize::from(self.current.load(Relaxed));
         Level::ALL.get(index).copied().unwrap_or_default()
+    }
+
+    /// Whether an event is left out although its level would be written.
+    fn hushes(&self, event: &Metadata<'_>, talkative: &[&str]) -> bool {
+        *event.level() == tracing::Level::INFO
+            && self.get() < Level::Debug
+            && talkative
+                .iter()
+                .any(|library| event.target().starts_with(library))
     }
 
     /// Changes it for the whole process, at once.
@@ -198,8 +211,13 @@ impl Drop for Log {
 pub fn init(settings: Settings) -> io::Result<Log> {
     let sink = Arc::new(Sink::start(io::stderr())?);
     let (filter, handle) = reload::Layer::new(settings.level.filter());
+    let level = LogLevel {
+        filter: Some(handle),
+        ..LogLevel::detached(settings.level)
+    };
     let lined = Lined {
         settings,
+        level: level.clone(),
         sink: Arc::clone(&sink),
     };
     Registry::default()
@@ -207,10 +225,6 @@ pub fn init(settings: Settings) -> io::Result<Log> {
         .with(lined)
         .try_init()
         .map_err(io::Error::other)?;
-    let level = LogLevel {
-        filter: Some(handle),
-        ..LogLevel::detached(settings.level)
-    };
     Ok(Log { level, sink })
 }
 
@@ -226,6 +240,34 @@ mod tests {
         }
         assert_eq!("fatal".parse(), Ok(Level::Error));
         assert_eq!("loud".parse::<Level>(), Err(UnknownLevel));
+    }
+
+    #[test]
+    fn talkative_libraries_are_heard_when_somebody_debugs() {
+        struct Hushed(LogLevel, std::sync::Mutex<Vec<bool>>);
+        impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for &'static Hushed {
+            fn on_event(
+                &self,
+                event: &tracing::Event<'_>,
+                _: tracing_subscriber::layer::Context<'_, S>,
+            ) {
+                let hushed = self.0.hushes(event.metadata(), &["chatter"]);
+                self.1.lock().unwrap().push(hushed);
+            }
+        }
+        let layer = Box::leak(Box::new(Hushed(
+            LogLevel::detached(Level::Info),
+            Default::default(),
+        )));
+        let layer: &'static Hushed = layer;
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(target: "chatter::client", "connected");
+            tracing::warn!(target: "chatter::client", "lost");
+            tracing::info!(target: "router", "started");
+            layer.0.set(Level::Debug);
+            tracing::info!(target: "chatter::client", "connected");
+        });
+        assert_eq!(*layer.1.lock().unwrap(), [true, false, false, false]);
     }
 
     #[test]

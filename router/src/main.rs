@@ -55,6 +55,7 @@ fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
         lines: config.logging.lines,
         timestamp: config.logging.timestamp,
         source: "gorouter",
+        talkative: &["async_nats"],
     })?;
     Ok(frame::run(config, log.level.clone()))
 }

@@ -96,3 +96,23 @@ fn a_client_that_goes_away_does_not_disturb_the_next_one() {
         assert_eq!(router.client().get("a.test", "/").body, b"hi");
     }
 }
+
+#[test]
+fn a_client_that_ends_after_its_streamed_body_frees_the_backend() {
+    let gate = Gate::new();
+    let opened = gate.clone();
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")?;
+        opened.wait()
+    });
+    let router = TestRouter::to(&backend);
+    let mut client = router.client();
+    client
+        .send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    client.send("0\r\n\r\n");
+    client.until("hello");
+    drop(client);
+    assert!(gone(&backend), "the backend goes on sending to nobody");
+    gate.open();
+}

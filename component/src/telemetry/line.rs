@@ -10,17 +10,21 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::sink::Sink;
-use super::{Lines, Settings, Timestamp};
+use super::{Lines, LogLevel, Settings, Timestamp};
 
 /// Turns events into lines and sends them to the sink.
 #[derive(Debug)]
 pub(super) struct Lined {
     pub(super) settings: Settings,
+    pub(super) level: LogLevel,
     pub(super) sink: Arc<Sink>,
 }
 
 impl<S: Subscriber> Layer<S> for Lined {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if self.level.hushes(event.metadata(), self.settings.talkative) {
+            return;
+        }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

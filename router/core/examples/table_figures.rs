@@ -200,6 +200,10 @@ fn churn(registry: &mut Registry, routes: usize, rules: &RegistrationRules) {
 }
 
 fn timed(what: &str, times: usize, run: impl FnOnce()) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program measures; the rules do not"
+    )]
     let (start, on_cpu) = (Instant::now(), cpu_nanos());
     run();
     // On a busy machine only the time on a processor means anything.

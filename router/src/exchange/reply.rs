@@ -46,6 +46,22 @@ pub(super) enum Upload {
     Refused,
 }
 
+impl Upload {
+    /// Whether the client has nothing more of it to send.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Underway(relay) => relay.is_done(),
+            Self::Refused => false,
+        }
+    }
+
+    /// Whether nothing more of it is read, so that what comes from the client is something else.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Refused) || self.is_whole()
+    }
+}
+
 /// Why there is no response.
 pub(super) enum NoResponse {
     /// The endpoint failed.
@@ -162,7 +178,11 @@ impl Exchange {
                 }
                 Poll::Ready(Ok(())) | Poll::Pending => self.arm_upload(reply),
             }
-        } else if *watching && let Poll::Ready(seen) = self.client.socket.poll_glance(cx) {
+        }
+        if *watching
+            && reply.upload.is_over()
+            && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
+        {
             if seen == Glance::Ended && self.has_left() {
                 return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
             }

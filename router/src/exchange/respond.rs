@@ -71,11 +71,7 @@ impl Exchange {
             BodyLength::Chunked | BodyLength::UntilClose => BodyLength::Chunked,
             known => known,
         };
-        let whole = match &response.upload {
-            Upload::Done => true,
-            Upload::Underway(relay) => relay.is_done(),
-            Upload::Refused => false,
-        };
+        let whole = response.upload.is_whole();
         let stays = request.persistent
             && whole
             && body != BodyLength::UntilClose
@@ -192,8 +188,9 @@ impl Exchange {
                 return Poll::Ready(End::ClientGone);
             }
             response.upload = Upload::Refused;
-        } else if matches!(response.upload, Upload::Done)
-            && seen.watching
+        }
+        if seen.watching
+            && response.upload.is_whole()
             && let Poll::Ready(glance) = client.socket.poll_glance(cx)
         {
             // A response that pauses would find out with its next byte, which may never come.
