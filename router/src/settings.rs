@@ -127,6 +127,7 @@ impl BackendSettings {
     fn new(config: &BackendConfig, workers: usize) -> Self {
         Self {
             dial: config.dial_timeout,
+            dial_upgrade: config.websocket_dial_timeout,
             request: config.endpoint_timeout,
             first_byte: config.first_byte_timeout,
             inactivity: config.inactivity_timeout,
@@ -180,6 +181,8 @@ pub struct ClientSettings {
 pub struct BackendSettings {
     /// For connecting.
     pub dial: Duration,
+    /// For connecting on behalf of a request that asks for another protocol.
+    pub dial_upgrade: Duration,
     /// For the whole request, body included; `None` for no limit. Upgraded connections are exempt.
     pub request: Option<Duration>,
     /// For the head of the response.

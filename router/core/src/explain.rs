@@ -79,6 +79,9 @@ fn report(
 ) -> EndpointReport {
     let (facts, stats, now) = (endpoint.facts(), endpoint.stats(), want.now);
     let eligible = match pool.standing(endpoint, want) {
+        Standing::Eligible if facts.is_tls() => {
+            "no: it wants TLS, which is not spoken to endpoints"
+        }
         Standing::Eligible => "yes",
         Standing::Tried => "no: it has failed this request",
         Standing::NotAskedFor => "no: the request names another instance",
@@ -109,6 +112,13 @@ fn report(
 }
 
 fn chosen(pool: &Pool, want: &Want<'_>) -> Chosen {
+    let service = pool.options().map(|options| &options.route_service_url);
+    if service.is_some_and(|url| !url.is_empty()) {
+        return Chosen {
+            address: None,
+            why: "the route is bound to a route service, which is not spoken to: 502".to_owned(),
+        };
+    }
     match pool.preview(want) {
         Ok(choice) => {
             let how = match pool.endpoints().len() {
@@ -120,10 +130,14 @@ fn chosen(pool: &Pool, want: &Want<'_>) -> Chosen {
                 Round::Healthy => "",
                 Round::Forgiven => "; none is in rotation, so all are forgiven",
             };
-            let address = Some(choice.endpoint.address().to_owned());
+            let tls = if choice.endpoint.facts().is_tls() {
+                "; it wants TLS, which is not spoken to endpoints: 502"
+            } else {
+                ""
+            };
             Chosen {
-                address,
-                why: how + among,
+                address: Some(choice.endpoint.address().to_owned()),
+                why: how + among + tls,
             }
         }
         Err(none) => Chosen {
@@ -149,7 +163,7 @@ fn nothing() -> Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{Description, Facts};
+    use crate::endpoint::{Description, Facts, RouteOptions};
     use crate::registration::Registration;
     use crate::registry::{Command, Registry, RegistryConfig};
     use crate::route::RouteKey;
@@ -245,10 +259,19 @@ mod tests {
         assert_eq!((x.origin.as_str(), x.confirmed), ("bus", true));
         assert_eq!(
             (x.eligible.as_str(), y.eligible.as_str()),
-            ("no: it has failed lately", "yes")
+            (
+                "no: it has failed lately",
+                "no: it wants TLS, which is not spoken to endpoints"
+            )
         );
         assert_eq!(y.ttl_left_seconds, None);
         assert_eq!(answer.chosen.address.as_deref(), Some("y:80"));
+        assert!(
+            answer
+                .chosen
+                .why
+                .ends_with("TLS, which is not spoken to endpoints: 502")
+        );
         let _held = pool.endpoints()[1].stats().begin(0);
         let answer = ask(&table, "a.test", "/");
         assert_eq!(answer.chosen.address.as_deref(), Some("x:80"));
@@ -259,6 +282,31 @@ mod tests {
                 .ejected_for(Duration::MAX, Tick::default())
                 .is_some()
         );
+    }
+
+    #[test]
+    fn tells_what_the_data_path_does_not_serve() {
+        let mut registry = Registry::new(RegistryConfig::default());
+        let options = RouteOptions {
+            route_service_url: "https://service.test/".into(),
+            ..RouteOptions::default()
+        };
+        let given = Description {
+            host: "x",
+            port: 80,
+            options,
+            ..Description::default()
+        };
+        let registration = Registration {
+            key: RouteKey::parse("a.test").unwrap(),
+            facts: Facts::new(&given).unwrap(),
+            origin: Origin::Bus,
+            endpoint_updated_at_ns: 0,
+        };
+        registry.apply(Command::Register(registration), Tick::from_millis(1_000));
+        let chosen = ask(&registry.table(), "a.test", "/").chosen;
+        assert_eq!(chosen.address, None);
+        assert!(chosen.why.contains("route service"));
     }
 
     #[test]

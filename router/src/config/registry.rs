@@ -23,8 +23,6 @@ pub struct RegistryConfig {
     pub sharding: Sharding,
     /// The segments that `sharding` speaks of.
     pub isolation_segments: Vec<String>,
-    /// No registration latency is measured for this long after the start.
-    pub latency_muzzle: Duration,
 }
 
 /// Which registrations count: gorouter's `routing_table_sharding_mode`.
@@ -95,7 +93,6 @@ impl Default for RegistryConfig {
             empty_pool_timeout: Duration::ZERO,
             sharding: Sharding::All,
             isolation_segments: Vec::new(),
-            latency_muzzle: Duration::from_secs(20),
         }
     }
 }
@@ -277,11 +274,6 @@ impl RegistryConfig {
             &mut self.empty_pool_timeout,
         );
         self.sharding_keys(keys);
-        keys.key(
-            "route_latency_metric_muzzle_duration",
-            "No registration latency is measured for this long after the start.",
-            &mut self.latency_muzzle,
-        );
     }
 
     fn sharding_keys(&mut self, keys: &mut Keys<'_>) {

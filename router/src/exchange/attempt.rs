@@ -142,7 +142,11 @@ impl Exchange {
             .story
             .policy
             .and_then(|policy| policy.connect)
-            .unwrap_or(settings.dial);
+            .unwrap_or(if self.head().upgrade {
+                settings.dial_upgrade
+            } else {
+                settings.dial
+            });
         self.client.deadline.set(
             self.story
                 .overall(began.tick().plus(limit), settings.request),
