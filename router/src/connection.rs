@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use component::shutdown::Phase;
 use router_core::cidr::{CidrSet, canonical};
 use router_core::proxy_header::{self, Header};
 
@@ -18,7 +19,7 @@ use crate::deadlines::Deadline;
 use crate::exchange::answer;
 use crate::futures::FuturePool;
 use crate::socket::{Glance, Socket};
-use crate::worker::{Phase, Worker};
+use crate::worker::Worker;
 
 /// A client's connection, shared by its task and the exchange under way.
 #[derive(Debug)]
@@ -164,7 +165,7 @@ impl Client {
                 }
                 Poll::Ready(_) => Poll::Ready(None),
                 Poll::Pending => {
-                    let over = worker.phase.get() != Phase::Serving;
+                    let over = worker.phase.get() != Phase::Running;
                     let over = over || self.deadline.poll_expired(cx);
                     if over {
                         Poll::Ready(None)

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use component::shutdown::{self, Phase, Shutdown, Trigger};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::accept::{Accepted, Crew, HANDOVERS, Handover, accept};
@@ -20,7 +21,7 @@ use crate::listen::Listener;
 use crate::resolver::Resolver;
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::worker::{Parts, Phase, Worker};
+use crate::worker::{Parts, Worker};
 
 /// How often a closing worker looks whether its last connection has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -43,7 +44,7 @@ pub struct EdgeParts {
 /// The running workers. Dropped, it stops them without waiting.
 #[derive(Debug)]
 pub struct Edge {
-    phase: watch::Sender<Phase>,
+    phase: Trigger,
     threads: Vec<JoinHandle<()>>,
     loads: Arc<[Arc<AtomicUsize>]>,
 }
@@ -68,7 +69,7 @@ impl Edge {
         let (senders, inboxes): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::channel(HANDOVERS)).unzip();
         let senders: Arc<[_]> = senders.into();
-        let (phase, _) = watch::channel(Phase::Serving);
+        let (phase, _) = shutdown::channel();
         let mut edge = Self {
             phase,
             threads: Vec::new(),
@@ -88,7 +89,7 @@ impl Edge {
                 crew: Crew::new(index, Arc::clone(&loads), Arc::clone(&senders)),
                 inbox,
                 asks,
-                phase: edge.phase.subscribe(),
+                phase: edge.phase.listen(),
             };
             let runtime = move || {
                 Builder::new_current_thread()
@@ -113,7 +114,7 @@ impl Edge {
 
     /// Accepts no more, ends idle connections, and lets the others finish what is under way.
     pub fn close(&self) {
-        self.phase.send_replace(Phase::Closing);
+        self.phase.advance(Phase::Draining);
     }
 
     /// Waits until every connection has ended after [`close`](Self::close), but no longer than
@@ -129,7 +130,7 @@ impl Edge {
 
     /// Ends every connection now and joins the workers.
     pub async fn stop(mut self) {
-        self.phase.send_replace(Phase::Stopped);
+        self.phase.advance(Phase::Stopping);
         while !self.threads.iter().all(JoinHandle::is_finished) {
             tokio::time::sleep(LOOK).await;
         }
@@ -143,7 +144,7 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        self.phase.send_replace(Phase::Stopped);
+        self.phase.advance(Phase::Stopping);
     }
 }
 
@@ -154,7 +155,7 @@ struct Seat {
     crew: Crew,
     inbox: mpsc::Receiver<Handover>,
     asks: mpsc::Receiver<Ask>,
-    phase: watch::Receiver<Phase>,
+    phase: Shutdown,
 }
 
 impl Seat {
@@ -186,11 +187,7 @@ impl Seat {
         loop {
             tokio::select! {
                 Some(handover) = inbox.recv() => enter(&worker, handover, &serve),
-                changed = phase.changed() => {
-                    if changed.is_err() || *phase.borrow_and_update() != Phase::Serving {
-                        break;
-                    }
-                }
+                () = phase.reached(Phase::Draining) => break,
             }
         }
         acceptors.iter().for_each(tokio::task::JoinHandle::abort);
@@ -198,10 +195,10 @@ impl Seat {
             enter(&worker, handover, &serve);
         }
         worker.end_idle();
-        while *phase.borrow() == Phase::Closing && worker.load.load(Relaxed) > 0 {
+        while phase.phase() == Phase::Draining && worker.load.load(Relaxed) > 0 {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
-                changed = phase.changed() => if changed.is_err() { break },
+                () = phase.reached(Phase::Stopping) => {}
             }
         }
         worker.log.borrow_mut().flush();

@@ -15,6 +15,7 @@ mod story;
 
 use std::rc::Rc;
 
+use component::shutdown::Phase;
 use router_core::failure::{Answer, Failure};
 use router_core::field::{FieldKind, Fields};
 use router_core::headers::client;
@@ -26,7 +27,7 @@ use self::head::Arrived;
 use self::story::Story;
 use crate::buffers::Buffer;
 use crate::connection::{After, Client};
-use crate::worker::{Phase, Scratch, Worker};
+use crate::worker::{Scratch, Worker};
 
 /// Serves the requests that arrive in one burst, and says what becomes of the connection.
 pub(crate) async fn run(client: Rc<Client>, first: Buffer) -> After {
@@ -95,7 +96,7 @@ impl Exchange {
         self.record();
         if after == After::Idle {
             self.forget();
-            if self.worker.phase.get() != Phase::Serving {
+            if self.worker.phase.get() != Phase::Running {
                 return After::Close;
             }
         }

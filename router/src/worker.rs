@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use component::shutdown::{Phase, Shutdown};
 use router_core::tick::Tick;
-use tokio::sync::watch;
 
 pub(crate) use scratch::Scratch;
 
@@ -33,17 +33,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// Scratches kept for the next exchange; more are freed.
 const KEPT_SCRATCHES: usize = 512;
-
-/// What a worker does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Accepts and serves.
-    Serving,
-    /// Accepts no more; each connection ends with the response under way.
-    Closing,
-    /// Ends now.
-    Stopped,
-}
 
 /// What belongs to one worker and never leaves its thread.
 #[derive(Debug)]
@@ -128,7 +117,7 @@ impl Worker {
             log: RefCell::new(log),
             roster: Roster::default(),
             date: DateLine::default(),
-            phase: Cell::new(Phase::Serving),
+            phase: Cell::new(Phase::Running),
             load,
             random: RefCell::new(fastrand::Rng::new()),
             scratches: RefCell::default(),
@@ -187,7 +176,7 @@ impl Worker {
     }
 
     /// What the worker does beside its connections, until the phase says stop.
-    pub(crate) async fn housekeeping(self: Rc<Self>, mut phase: watch::Receiver<Phase>) {
+    pub(crate) async fn housekeeping(self: Rc<Self>, mut phase: Shutdown) {
         let mut sweep = tokio::time::interval(SWEEP);
         let logs = self.log.borrow().wanted();
         let mut flush = tokio::time::interval(Duration::from_millis(100));
@@ -195,12 +184,7 @@ impl Worker {
             tokio::select! {
                 _ = sweep.tick() => self.idle.sweep(self.clock.now()),
                 _ = flush.tick(), if logs => self.log.borrow_mut().flush(),
-                changed = phase.changed() => {
-                    self.phase.set(*phase.borrow_and_update());
-                    if changed.is_err() || self.phase.get() == Phase::Stopped {
-                        break;
-                    }
-                }
+                () = phase.reached(Phase::Stopping) => break,
             }
         }
         self.log.borrow_mut().flush();
@@ -208,7 +192,7 @@ impl Worker {
 
     /// Wakes the connections that wait for a request, to see that the phase has changed.
     pub(crate) fn end_idle(&self) {
-        self.phase.set(self.phase.get().max(Phase::Closing));
+        self.phase.set(self.phase.get().max(Phase::Draining));
         self.deadlines.wake_all();
     }
 }

@@ -1,5 +1,6 @@
 //! Answers that the router makes itself.
 
+use component::shutdown::Phase;
 use router_core::failure::{Answer, Body, Failure, reason};
 use router_core::http1::Version;
 use router_core::http1::request::Method;
@@ -8,7 +9,6 @@ use super::Exchange;
 use super::send::send;
 use crate::connection::{After, Client};
 use crate::settings::Settings;
-use crate::worker::Phase;
 
 /// The text of an answer.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Exchange {
             )
         };
         let whole = complete && self.is_whole();
-        let serving = self.worker.phase.get() == Phase::Serving;
+        let serving = self.worker.phase.get() == Phase::Running;
         let stays = complete && !closes && whole && persistent && serving;
         let connection = match (stays, old && complete) {
             (true, false) => "",

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::field::{FieldKind, members};
 use router_core::headers::response::{self, Connection, Departure, Trace};
@@ -18,7 +19,6 @@ use crate::connection::After;
 use crate::relay::tunnel::Tunnel;
 use crate::relay::{Broken, Relay};
 use crate::socket::Glance;
-use crate::worker::Phase;
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ impl Exchange {
         let stays = request.persistent
             && whole
             && body != BodyLength::UntilClose
-            && self.worker.phase.get() == Phase::Serving;
+            && self.worker.phase.get() == Phase::Running;
         let connection = match (stays, old) {
             (true, false) => Connection::Stays,
             (true, true) => Connection::KeepAlive,
