@@ -25,7 +25,7 @@ write_config() {
 listeners: [{address: "127.0.0.1:$port"}]
 status: {port: off, routes: {port: $admin_port}}
 nats: {hosts: [{hostname: 127.0.0.1, port: $nats_port}]}
-snapshot_file: $run/routes.snapshot
+snapshot_file: "$run/routes.snapshot"
 workers: $(nproc)
 YAML
 }
