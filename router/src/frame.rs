@@ -100,6 +100,9 @@ impl Service for RouterService {
                 for address in running.addresses() {
                     tracing::info!(%address, "listening");
                 }
+                if let Some(address) = running.admin_address() {
+                    tracing::info!(%address, "admin-listening");
+                }
                 if let Some(file) = &pid_file
                     && let Err(error) = std::fs::write(file, std::process::id().to_string())
                 {

@@ -1,11 +1,15 @@
 //! Real nats-servers, started and mistreated.
 
+mod client;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use client::{Message, NatsClient};
 
 use crate::eventually::eventually;
 use crate::temp_dir::TempDir;

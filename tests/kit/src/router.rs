@@ -9,6 +9,7 @@ use std::time::Duration;
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
 use router::server::{Router, Running};
+use router::shared::Routes;
 use tokio::sync::oneshot;
 
 use crate::{Backend, Client};
@@ -26,6 +27,7 @@ pub struct RouterBuilder {
 pub struct TestRouter {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    routes: Routes,
     order: Option<oneshot::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -137,8 +139,9 @@ impl TestRouter {
                 let running = Router::start(config, level)
                     .await
                     .expect("the router starts");
+                let routes = Routes::clone(&running.shared().routes);
                 started
-                    .send((addresses(&running), running.admin_address()))
+                    .send((addresses(&running), running.admin_address(), routes))
                     .ok();
                 if let Ok(Order::Drain) = ordered.await {
                     running.drain().await;
@@ -146,12 +149,13 @@ impl TestRouter {
                 running.stop(STOPPING).await;
             });
         });
-        let Ok((addresses, admin)) = start.recv_timeout(crate::PATIENCE) else {
+        let Ok((addresses, admin, routes)) = start.recv_timeout(crate::PATIENCE) else {
             std::panic::panic_any("the router did not start".to_owned());
         };
         Self {
             addresses,
             admin,
+            routes,
             order: Some(order),
             thread: Some(thread),
         }
@@ -173,6 +177,12 @@ impl TestRouter {
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.admin.expect("an admin listener")
+    }
+
+    /// The table that its requests read.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        Routes::clone(&self.routes)
     }
 
     /// A new connection to it.

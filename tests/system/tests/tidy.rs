@@ -33,7 +33,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "tests-system",
-        &["bus", "protocol", "router", "router-core", "tests-kit"],
+        &[
+            "bus",
+            "component",
+            "protocol",
+            "router",
+            "router-core",
+            "tests-kit",
+        ],
     ),
 ];
 
