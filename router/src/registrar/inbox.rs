@@ -99,12 +99,18 @@ impl Inbox {
         }
     }
 
-    /// Takes notices while there is room, and says whether it took them all.
+    /// Takes notices if there is room, and says whether it took them all. Those of one message are
+    /// not taken apart, unless they are more than there is room for at all.
     fn try_offer(&self, notices: &mut VecDeque<Notice>) -> bool {
         if notices.is_empty() {
             return true;
         }
         let mut state = self.lock();
+        if state.notices.len() + notices.len() > CLAIMS && !state.notices.is_empty() {
+            state.crowded = true;
+            self.wake(state);
+            return false;
+        }
         self.offered.fetch_add(1, SeqCst);
         while let Some(notice) = notices.pop_front() {
             // Before it comes to dropping registrations, which would be missing until their next

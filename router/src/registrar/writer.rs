@@ -13,10 +13,6 @@ use super::retired::Retired;
 use super::{Now, Outlets};
 use crate::metrics::Action;
 
-/// Claims that are applied before the table is published, so that the first of many that came at
-/// once are served before the last of them is looked at.
-const CLAIMS_A_TABLE: usize = 1024;
-
 /// How soon replaced tables are looked at again while somebody reads them.
 const RETIRED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -124,19 +120,24 @@ impl Writer {
         self.apply_notices(work.notices);
     }
 
+    /// Applies all notices to one table. They were put together by the last word about each claim,
+    /// so a table between two of them may lack what an earlier message said and a later one said
+    /// again: a route that moves would have no endpoint in it.
     fn apply_notices(&mut self, notices: Batch) {
-        let mut notices = notices.in_order();
-        let metrics = Arc::clone(&self.outlets.metrics);
-        while notices.len() > 0 {
-            let now = (self.now)();
-            let mut change = Change::default();
-            for notice in notices.by_ref().take(CLAIMS_A_TABLE) {
-                change.extend(self.notice(notice, now));
-            }
-            metrics.registry.updated_at.set(now.as_millis());
-            metrics.registry.buffered_messages.set(notices.len() as u64);
-            self.commit(&change);
+        let notices = notices.in_order();
+        if notices.len() == 0 {
+            return;
         }
+        let metrics = Arc::clone(&self.outlets.metrics);
+        metrics.registry.buffered_messages.set(notices.len() as u64);
+        let now = (self.now)();
+        let mut change = Change::default();
+        for notice in notices {
+            change.extend(self.notice(notice, now));
+        }
+        metrics.registry.updated_at.set(now.as_millis());
+        metrics.registry.buffered_messages.set(0);
+        self.commit(&change);
     }
 
     fn notice(&mut self, notice: Notice, now: Tick) -> Change {
