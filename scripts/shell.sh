@@ -27,6 +27,12 @@ have() { command -v "$1" >/dev/null 2>&1; }
 now() { local t=${EPOCHREALTIME/,/.}; printf '%s' "$t"; }
 seconds_since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }'; }
 
+# build_optimised: the programs as they are measured, optimised without the long link. One set of
+# packages for every caller: another one could mean other features, and a second build of the tree.
+build_optimised() {
+    cargo build --profile bench --locked --package router --package load-tests --package benches --bins
+}
+
 # step NAME COMMAND...: runs the command, tells its name before and its time after.
 step() {
     local name=$1 start status=0

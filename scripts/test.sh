@@ -22,11 +22,7 @@ supply_chain() {
     fi
 }
 
-# The program as it is measured: optimised, without the long link.
-optimised() {
-    cargo build --profile bench --locked --package router --package load-tests --bins &&
-        cargo bench --package benches --locked --no-run --quiet
-}
+optimised() { build_optimised && cargo bench --package benches --benches --locked --no-run --quiet; }
 bench_smoke() { cargo bench --package benches --benches --locked --quiet -- --test; }
 load_smoke() { "$target/release/load-tests" --smoke --router "$target/release/router"; }
 
@@ -43,7 +39,7 @@ step "format" cargo fmt --all --check
 step "lints" clippy
 step "docs" docs
 step "optimised build" optimised
-[ ! -x "$root/scripts/gates.sh" ] || step "instruction and allocation gates" "$root/scripts/gates.sh"
+step "instruction and allocation gates" "$root/scripts/gates.sh"
 step "benches, one pass each" bench_smoke
 step "load tests, smoke run" load_smoke
 

@@ -1,1 +1,5 @@
-//! One criterion bench per hot function.
+//! What the benches and the gates have in common: a fleet of routes, and requests to be served.
+
+pub mod fleet;
+pub mod gate;
+pub mod traffic;
