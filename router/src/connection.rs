@@ -263,7 +263,8 @@ pub(crate) async fn serve<F, M>(
     if proxy_protocol == ProxyProtocol::Off {
         client.introduce(peer);
     } else {
-        let Some(behind) = client.introduced(peer, proxy_protocol).await else {
+        // In a box, as few listeners need it and every idle task would hold room for it.
+        let Some(behind) = Box::pin(client.introduced(peer, proxy_protocol)).await else {
             return;
         };
         next = Some(behind).filter(|behind| !behind.filled().is_empty());
@@ -293,10 +294,40 @@ pub(crate) async fn serve<F, M>(
                 if client.answered.get() {
                     client.socket.reset_on_close();
                 } else {
-                    answer::after_panic(&client).await;
+                    // Rare, and larger than all else here: it is not part of every idle task.
+                    Box::pin(answer::after_panic(&client)).await;
                 }
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange;
+
+    /// The sizes of a connection's task and of an exchange.
+    fn sizes<F, M>(_exchange: &M) -> (usize, usize)
+    where
+        F: Future<Output = After>,
+        M: Fn(Rc<Client>, Buffer) -> F,
+    {
+        (made_by(serve::<F, M>), size_of::<F>())
+    }
+
+    fn made_by<A, B, C, D, F>(_make: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small_and_an_exchange_fits_its_pool() {
+        let (idle, exchange) = sizes(&exchange::run);
+        assert!(
+            idle <= 256,
+            "the task of an idle connection takes {idle} bytes"
+        );
+        assert!(exchange <= 2560, "an exchange takes {exchange} bytes");
     }
 }
