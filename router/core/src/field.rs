@@ -3,6 +3,8 @@
 //! A head is parsed once into spans over the bytes it arrived in. Every rule of the router works on
 //! [`Fields`]; which codec filled it does not matter to them.
 
+use crate::blocks::is_name;
+
 /// A range of bytes in the buffer that a head was parsed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -236,7 +238,7 @@ impl FieldKind {
             (b'u', 10) => Self::UserAgent,
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(kind.name().as_bytes()) {
+        if is_name(name, kind.name().as_bytes()) {
             kind
         } else {
             Self::Other
@@ -275,7 +277,7 @@ impl FieldKind {
         candidates
             .iter()
             .copied()
-            .find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes()))
+            .find(|kind| is_name(name, kind.name().as_bytes()))
             .unwrap_or(Self::OtherX)
     }
 

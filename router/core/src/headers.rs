@@ -8,6 +8,10 @@ pub mod client;
 pub mod request;
 pub mod response;
 
+use std::ops::Range;
+
+use crate::blocks;
+
 /// What changes in a head. Reused from message to message.
 #[derive(Debug, Default)]
 pub struct Edits {
@@ -16,6 +20,8 @@ pub struct Edits {
     drops: bool,
     /// Added fields as lines with their line ends.
     added: Vec<u8>,
+    /// Where the value of `X-Forwarded-For` lies in `added`.
+    forwarded_for: Range<usize>,
 }
 
 /// Fields beyond this index cannot be dropped one by one; limits on their count stay below.
@@ -29,6 +35,7 @@ impl Edits {
             self.drops = false;
         }
         self.added.clear();
+        self.forwarded_for = 0..0;
     }
 
     /// Drops the field at `index`.
@@ -58,8 +65,7 @@ impl Edits {
     /// Adds a field. Bytes that would end the line are left out, whoever put them there.
     #[inline]
     pub fn add(&mut self, name: &str, value: &[u8]) {
-        self.added.extend_from_slice(name.as_bytes());
-        self.added.extend_from_slice(b": ");
+        self.begin_line(name);
         self.add_value(value);
         self.end_line();
     }
@@ -72,19 +78,16 @@ impl Edits {
     }
 
     /// Adds a piece of a value.
-    #[inline]
     pub fn add_value(&mut self, value: &[u8]) {
-        let clean = !value.iter().fold(false, |bad, &b| {
-            bad | (b == b'\r') | (b == b'\n') | (b == 0)
-        });
-        if clean {
-            self.added.extend_from_slice(value);
-        } else {
+        // Everything that ends a line is below this, and nothing else that is usual.
+        if blocks::any(value, |block| blocks::below(block, b'\r' + 1)) {
             self.added.extend(
                 value
                     .iter()
                     .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
             );
+        } else {
+            self.added.extend_from_slice(value);
         }
     }
 
@@ -116,21 +119,9 @@ impl Edits {
         &self.added
     }
 
-    /// The value of an added field; empty when there is none.
+    /// The value of the added `X-Forwarded-For`, for the log; empty when there is none.
     #[must_use]
-    pub fn added_value(&self, name: &str) -> &[u8] {
-        let named = |&(added, _): &(&[u8], &[u8])| added == name.as_bytes();
-        self.added_fields()
-            .find(named)
-            .map_or(&[], |(_, value)| value)
-    }
-
-    /// The added fields as names and values.
-    pub fn added_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.added.split(|&byte| byte == b'\n').filter_map(|line| {
-            let line = line.strip_suffix(b"\r")?;
-            let colon = memchr::memchr(b':', line)?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
-        })
+    pub fn forwarded_for(&self) -> &[u8] {
+        self.added.get(self.forwarded_for.clone()).unwrap_or(&[])
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod balance;
+mod blocks;
 pub mod cidr;
 pub mod coalesce;
 pub mod endpoint;

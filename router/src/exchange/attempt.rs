@@ -218,7 +218,7 @@ impl Exchange {
             self.scratch.forwarded_for.clear();
             self.scratch
                 .forwarded_for
-                .extend_from_slice(edits.added_value("X-Forwarded-For"));
+                .extend_from_slice(edits.forwarded_for());
         }
         keep
     }

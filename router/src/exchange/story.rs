@@ -248,16 +248,17 @@ impl Exchange {
         }
         let names = &worker.settings.extra_headers_to_log;
         let fields = self.logged_fields();
-        let mut extra = [("", &[][..]); EXTRA];
-        for (place, (name, shown)) in extra.iter_mut().zip(names) {
-            *place = (shown, fields.named(name).unwrap_or_default());
+        // Usually there are none, and nothing is made ready for them.
+        let mut places;
+        let mut extra = &[][..];
+        if !names.is_empty() {
+            places = [("", &[][..]); EXTRA];
+            for (place, (name, shown)) in places.iter_mut().zip(names) {
+                *place = (shown, fields.named(name).unwrap_or_default());
+            }
+            extra = &places[..names.len().min(EXTRA)];
         }
-        let record = self.tell(
-            fields,
-            total,
-            gorouter_time,
-            &extra[..names.len().min(EXTRA)],
-        );
+        let record = self.tell(fields, total, gorouter_time, extra);
         log.write(&record);
         if watched {
             worker.shared.watch.offer(&record, &story.attempts);

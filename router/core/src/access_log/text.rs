@@ -1,5 +1,7 @@
 //! Escaping: what somebody else chose never leaves its field.
 
+use crate::blocks;
+
 /// Appends the inside of a quoted string, `-` for an empty one.
 #[inline]
 pub(super) fn part_or_dash(value: &[u8], out: &mut Vec<u8>) {
@@ -14,7 +16,7 @@ pub(super) fn part_or_dash(value: &[u8], out: &mut Vec<u8>) {
 /// `\n \r \t` by name, every other control character and every byte that is not UTF-8 as `\xNN`,
 /// and the characters that some readers take for the end of a line as `\uNNNN`.
 pub(super) fn quoted_part(value: &[u8], out: &mut Vec<u8>) {
-    if is_plain(value) {
+    if is_plain(value, b' ') {
         out.extend_from_slice(value);
     } else {
         escaped(value, out);
@@ -25,10 +27,7 @@ pub(super) fn quoted_part(value: &[u8], out: &mut Vec<u8>) {
 pub(super) fn bare_or_dash(value: &[u8], out: &mut Vec<u8>) {
     if value.is_empty() {
         out.push(b'-');
-    } else if value
-        .iter()
-        .all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'\\'))
-    {
+    } else if is_plain(value, b'!') {
         out.extend_from_slice(value);
     } else {
         for &byte in value {
@@ -42,7 +41,7 @@ pub(super) fn bare_or_dash(value: &[u8], out: &mut Vec<u8>) {
 
 /// Appends the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn json_part(value: &[u8], out: &mut Vec<u8>) {
-    if is_plain(value) {
+    if is_plain(value, b' ') {
         out.extend_from_slice(value);
         return;
     }
@@ -64,39 +63,15 @@ pub(super) fn json_part(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether every byte is printable ASCII other than `"` and `\`.
-///
-/// Eight bytes at a time, the last eight overlapping those before.
+/// Whether every byte is printable ASCII from `first` on, other than `"` and `\`.
 #[inline]
-fn is_plain(value: &[u8]) -> bool {
-    let Some(last) = value.last_chunk::<8>() else {
-        return value
-            .iter()
-            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-    };
-    let mut odd = odd_bytes(*last);
-    for block in value.as_chunks::<8>().0 {
-        odd |= odd_bytes(*block);
-    }
-    odd == 0
-}
-
-/// Not zero when any of eight bytes is below space, above `~`, `"` or `\`.
-///
-/// The usual trick: subtracting borrows into the high bit of a byte that is too small.
-#[inline]
-const fn odd_bytes(block: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    let bytes = u64::from_ne_bytes(block);
-    let quote = bytes ^ (ONES * b'"' as u64);
-    let backslash = bytes ^ (ONES * b'\\' as u64);
-    // Adding one to 0x7f sets the high bit; what has it already is odd anyway.
-    let above = bytes.wrapping_add(ONES) | bytes;
-    let below = bytes.wrapping_sub(ONES * b' ' as u64) & !bytes;
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (above | below | is_quote | is_backslash) & HIGH
+fn is_plain(value: &[u8], first: u8) -> bool {
+    !blocks::any(value, |block| {
+        blocks::below(block, first)
+            | blocks::above_printable(block)
+            | blocks::is(block, b'"')
+            | blocks::is(block, b'\\')
+    })
 }
 
 fn escaped(value: &[u8], out: &mut Vec<u8>) {
@@ -204,11 +179,11 @@ mod tests {
     fn every_length_and_place_is_looked_at() {
         for length in 0..40 {
             let mut value = vec![b'~'; length];
-            assert!(is_plain(&value), "{length}");
+            assert!(is_plain(&value, b' '), "{length}");
             for at in 0..length {
                 for byte in *b"\"\\\x1f\x7f\x80\xff\0" {
                     value[at] = byte;
-                    assert!(!is_plain(&value), "{length} {at} {byte}");
+                    assert!(!is_plain(&value, b' '), "{length} {at} {byte}");
                 }
                 value[at] = b' ';
             }

@@ -239,6 +239,7 @@ fn add_forwarded(
     let chain = chain && !stripped;
     if chain || !arrival.peer_text.is_empty() {
         edits.begin_line("X-Forwarded-For");
+        edits.forwarded_for.start = edits.added.len();
         let mut first = true;
         let kept = fields
             .all(FieldKind::XForwardedFor)
@@ -250,6 +251,7 @@ fn add_forwarded(
             }
             edits.add_value(value);
         }
+        edits.forwarded_for.end = edits.added.len();
         edits.end_line();
     }
     if !seen.kept_proto {

@@ -1,6 +1,7 @@
 //! The authority of a target or a Host field (RFC 9110 §4.2, §7.2).
 
 use super::framing::decimal;
+use crate::blocks;
 
 /// Where the authority of `http://…` or `https://…` begins.
 pub(super) fn absolute(target: &[u8]) -> Option<usize> {
@@ -25,7 +26,7 @@ pub(super) fn is_valid(text: &[u8]) -> bool {
             (None, &rest[end + 1..])
         }
         _ => {
-            let end = memchr::memchr(b':', text).unwrap_or(text.len());
+            let end = blocks::position(text, b':').unwrap_or(text.len());
             (Some(&text[..end]), &text[end..])
         }
     };
@@ -42,13 +43,27 @@ pub(super) fn is_valid(text: &[u8]) -> bool {
 fn is_reg_name(host: &[u8]) -> bool {
     let mut bytes = host.iter();
     while let Some(byte) = bytes.next() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        if UNRESERVED[usize::from(*byte)] {
+            continue;
+        }
         let escaped = *byte == b'%'
             && bytes.next().is_some_and(u8::is_ascii_hexdigit)
             && bytes.next().is_some_and(u8::is_ascii_hexdigit);
-        if !plain && !escaped {
+        if !escaped {
             return false;
         }
     }
     !host.is_empty()
 }
+
+/// What needs no escape in a name (RFC 3986 §2.3).
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};

@@ -1,6 +1,7 @@
 //! The lines of a head, taken as they become complete.
 
 use super::Refusal;
+use crate::blocks;
 use crate::field::{Field, FieldKind, Span};
 
 /// What one head may take.
@@ -48,7 +49,7 @@ impl Lines {
     /// A line that ends in a bare LF.
     #[inline]
     pub(super) fn next(&mut self, buffer: &[u8]) -> Result<Option<Span>, Refusal> {
-        let Some(found) = memchr::memchr(b'\n', &buffer[self.scanned..]) else {
+        let Some(found) = blocks::position(&buffer[self.scanned..], b'\n') else {
             self.scanned = buffer.len();
             return Ok(None);
         };
@@ -117,10 +118,10 @@ pub(super) fn token_length(text: &[u8]) -> usize {
 /// Whether no control character but a tab is in it (RFC 9110 §5.5; obs-text passes).
 #[inline]
 pub(super) fn is_value(value: &[u8]) -> bool {
-    // A fold without an early exit: the compiler turns it into vector code.
-    !value.iter().fold(false, |bad, &byte| {
-        bad | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f)
-    })
+    let odd = |block| blocks::below(block, b' ') | blocks::is(block, 0x7f);
+    let bad = |byte: &u8| matches!(byte, 0..=0x1f | 0x7f) && *byte != b'\t';
+    // A tab is odd and yet allowed; it is rare.
+    !blocks::any(value, odd) || !value.iter().any(bad)
 }
 
 const TOKEN: [bool; 256] = {

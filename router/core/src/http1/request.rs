@@ -4,6 +4,7 @@ use super::authority;
 use super::framing::{BodyLength, Framing};
 use super::lines::{self, Limits, Lines};
 use super::{Refusal, Version};
+use crate::blocks;
 use crate::field::{Field, FieldKind, Fields, Span, members};
 
 /// Methods that some rule asks for.
@@ -239,7 +240,7 @@ impl RequestParser {
             return Err(Refusal::RequestLine);
         }
         let target_start = method_end + 1;
-        let target_end = memchr::memchr(b' ', &text[target_start..])
+        let target_end = blocks::position(&text[target_start..], b' ')
             .map(|length| target_start + length)
             .ok_or(Refusal::RequestLine)?;
         self.head.version = version(&text[target_end + 1..])?;
@@ -264,8 +265,10 @@ impl RequestParser {
         if connect {
             return Err(Refusal::Connect);
         }
-        let foreign = |bad, &byte: &u8| bad | !(0x21..=0x7e).contains(&byte) | (byte == b'#');
-        if target.is_empty() || target.iter().fold(false, foreign) {
+        let foreign = |block| {
+            blocks::below(block, b'!') | blocks::above_printable(block) | blocks::is(block, b'#')
+        };
+        if target.is_empty() || blocks::any(target, foreign) {
             return Err(Refusal::Target);
         }
         self.head.authority = Span::default();
