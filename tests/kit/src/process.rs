@@ -27,6 +27,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 pub struct RouterProgram {
     path: PathBuf,
     directory: TempDir,
+    descriptors: Option<u64>,
 }
 
 /// A running router program. It is killed when dropped.
@@ -44,7 +45,15 @@ impl RouterProgram {
         Self {
             path: path.into(),
             directory: TempDir::new(),
+            descriptors: None,
         }
+    }
+
+    /// Lets it have so many descriptors and no more.
+    #[must_use]
+    pub const fn with_descriptors(mut self, count: u64) -> Self {
+        self.descriptors = Some(count);
+        self
     }
 
     /// The directory that it runs in; paths in its configuration begin there.
@@ -121,7 +130,15 @@ impl RouterProgram {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match self.descriptors {
+            None => Command::new(&self.path),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &count.to_string()]);
+                shell.arg(&self.path);
+                shell
+            }
+        };
         command
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
