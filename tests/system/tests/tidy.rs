@@ -25,7 +25,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("component", &[]),
     ("router-core", &["protocol"]),
     ("router", &["bus", "component", "protocol", "router-core"]),
-    ("benches", &["bus", "protocol", "router", "router-core"]),
+    (
+        "benches",
+        &["bus", "component", "protocol", "router", "router-core"],
+    ),
     ("load-tests", &["bus", "protocol"]),
     (
         "tests-kit",
