@@ -7,7 +7,7 @@ use tests_kit::bytes;
 /// The host that stands for a row's own in its bytes.
 const HOST: &[u8] = b"site.test";
 
-/// The bytes of a message, with [`HOST`] for the host of whichever row is played.
+/// The bytes of a message, with `HOST` for the host of whichever row is played.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message(Vec<u8>);
 
