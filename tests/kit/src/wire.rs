@@ -202,7 +202,7 @@ impl Wire {
     }
 
     /// Sends bytes one at a time, each in a segment of its own where the system lets them. What
-    /// lies more than [`SINGLE`] bytes from both ends of a long message goes in small pieces.
+    /// lies more than `SINGLE` bytes from both ends of a long message goes in small pieces.
     ///
     /// # Errors
     /// As [`Self::send`].
