@@ -8,37 +8,42 @@ const NANOS: u64 = 1_000_000_000;
 const DAY: u64 = 86_400;
 
 /// Appends `value` in decimal.
+///
+/// Pieces whose length is known where they are written cost a store; others cost a call.
+#[inline]
 pub(super) fn unsigned(value: u64, out: &mut Vec<u8>) {
-    if value < 10 {
-        out.push(pair(value)[1]);
-        return;
+    if value >= 10_000 {
+        return long(value, out);
     }
+    let ([a, b], [c, d]) = (pair(value / 100), pair(value));
+    match value {
+        0..10 => out.push(d),
+        10..100 => out.extend_from_slice(&[c, d]),
+        100..1_000 => out.extend_from_slice(&[b, c, d]),
+        _ => out.extend_from_slice(&[a, b, c, d]),
+    }
+}
+
+fn long(value: u64, out: &mut Vec<u8>) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     let mut rest = value;
-    while rest >= 100 {
+    while rest >= 10 {
+        [digits[at - 2], digits[at - 1]] = pair(rest);
         at -= 2;
-        digits[at..at + 2].copy_from_slice(&pair(rest % 100));
         rest /= 100;
     }
-    let [tens, ones] = pair(rest);
-    at -= 1;
-    digits[at] = ones;
-    if rest >= 10 {
+    if rest > 0 {
         at -= 1;
-        digits[at] = tens;
+        [_, digits[at]] = pair(rest);
     }
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Both digits of a number below a hundred.
+/// The last two digits of a number.
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the last two digits are what is wanted"
-)]
 const fn pair(value: u64) -> [u8; 2] {
-    PAIRS[value as usize % 100]
+    PAIRS[(value % 100) as usize]
 }
 
 const PAIRS: [[u8; 2]; 100] = {
@@ -59,11 +64,16 @@ pub(super) fn seconds(time: Duration, out: &mut Vec<u8>) {
         whole = whole.saturating_add(1);
         micros = 0;
     }
-    unsigned(whole, out);
     let [a, b] = pair(micros / 10_000);
-    let [c, d] = pair(micros / 100 % 100);
-    let [e, f] = pair(micros % 100);
-    out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+    let [c, d] = pair(micros / 100);
+    let [e, f] = pair(micros);
+    if whole < 10 {
+        let [_, whole] = pair(whole);
+        out.extend_from_slice(&[whole, b'.', a, b, c, d, e, f]);
+    } else {
+        unsigned(whole, out);
+        out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+    }
 }
 
 /// Appends a time of day in UTC: `2006-01-02T15:04:05.000000000Z`.
@@ -73,20 +83,20 @@ pub(super) fn timestamp(unix_nanos: u64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(seconds / DAY);
     let second = seconds % DAY;
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    let mut put = |at: usize, value: u64| text[at..at + 2].copy_from_slice(&pair(value));
-    put(0, year / 100 % 100);
-    put(2, year % 100);
+    let mut put = |at: usize, value: u64| [text[at], text[at + 1]] = pair(value);
+    put(0, year / 100);
+    put(2, year);
     put(5, month);
     put(8, day);
     put(11, second / 3_600);
     put(14, second / 60 % 60);
     put(17, second % 60);
     put(20, nanos / 10_000_000);
-    put(22, nanos / 100_000 % 100);
-    put(24, nanos / 1_000 % 100);
+    put(22, nanos / 100_000);
+    put(24, nanos / 1_000);
     // Eight digits by pairs from the left, the last two overlap by one.
-    put(27, nanos % 100);
-    put(26, nanos / 10 % 100);
+    put(27, nanos);
+    put(26, nanos / 10);
     out.extend_from_slice(&text);
 }
 
@@ -161,7 +171,20 @@ mod tests {
 
     #[test]
     fn whole_numbers() {
-        for value in [0, 7, 10, 99, 100, 65_535, u64::MAX] {
+        for value in [
+            0,
+            7,
+            10,
+            99,
+            100,
+            999,
+            1_000,
+            9_999,
+            10_000,
+            65_535,
+            123_456,
+            u64::MAX,
+        ] {
             assert_eq!(written(|out| unsigned(value, out)), value.to_string());
         }
     }
