@@ -34,7 +34,7 @@ X-Forwarded-For: 203.0.113.7\r\n\
 X-Forwarded-Proto: https\r\n\
 \r\n";
 
-const ID: &str = "5f0d5c1a-0000-4000-8000-000000000000";
+const ID: &[u8] = b"5f0d5c1a-0000-4000-8000-000000000000";
 
 fn head(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("head");

@@ -238,7 +238,7 @@ where
 
     /// Runs one. A panic in it ends it and nothing else.
     async fn run(&self, client: &Rc<Client>, first: Buffer) -> Result<After, Panicked> {
-        let mut exchange = self.pool.place((self.make)(Rc::clone(client), first));
+        let mut exchange = self.pool.place(|| (self.make)(Rc::clone(client), first));
         poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut exchange).poll(cx)));
             polled.map_or(Poll::Ready(Err(Panicked)), |poll| poll.map(Ok))

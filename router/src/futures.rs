@@ -27,15 +27,16 @@ impl<F> Default for FuturePool<F> {
 }
 
 impl<F: Future> FuturePool<F> {
-    /// Places a future in a box, a used one if there is any.
+    /// Places the future that `make` makes in a box, a used one if there is any.
     #[inline]
-    pub(crate) fn place(self: &Rc<Self>, future: F) -> Pooled<F> {
+    pub(crate) fn place(self: &Rc<Self>, make: impl FnOnce() -> F) -> Pooled<F> {
         let mut slot = self
             .free
             .borrow_mut()
             .pop()
             .unwrap_or_else(|| Box::pin(None));
-        slot.set(Some(future));
+        // Made here and not by the caller: on the way it would be copied once more.
+        slot.set(Some(make()));
         Pooled {
             slot: Some(slot),
             home: Rc::clone(self),
@@ -91,10 +92,10 @@ mod tests {
             number * number
         };
         for number in 0..4 {
-            assert_eq!(pool.place(square(number)).await, number * number);
+            assert_eq!(pool.place(|| square(number)).await, number * number);
             assert_eq!(pool.free.borrow().len(), 1);
         }
-        drop(pool.place(square(9)));
+        drop(pool.place(|| square(9)));
         assert_eq!(pool.free.borrow().len(), 1);
     }
 }

@@ -186,7 +186,7 @@ impl Exchange {
             peer_text: self.client.peer_text(),
             tls: false,
             unix_millis: self.story.began_unix_nanos / 1_000_000,
-            id: self.story.id(),
+            id: self.story.id_bytes(),
             body: head.body,
             length_needs_rewrite: head.length_needs_rewrite,
             upgrade: head.upgrade,

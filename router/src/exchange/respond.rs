@@ -101,7 +101,7 @@ impl Exchange {
             .date
             .with(self.story.responded_unix_nanos, |date| {
                 let departure = Departure {
-                    id: self.story.id(),
+                    id: self.story.id_bytes(),
                     date,
                     body: passage.body,
                     length,
@@ -274,7 +274,7 @@ impl Exchange {
         }
         let head = self.scratch.response.head();
         let departure = Departure {
-            id: "",
+            id: b"",
             date: "",
             body: BodyLength::Empty,
             length: None,

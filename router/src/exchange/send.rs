@@ -26,16 +26,18 @@ pub(super) async fn send<'a>(
     parts: impl Iterator<Item = &'a [u8]>,
     written: &mut usize,
 ) -> Result<(), Unsent> {
-    let joined;
+    let mut joined = Vec::new();
     let mut slices = [IoSlice::new(&[]); PARTS];
-    let mut parts = parts.filter(|part| !part.is_empty());
     let mut count = 0;
-    for (slice, part) in slices.iter_mut().zip(&mut parts) {
-        *slice = IoSlice::new(part);
+    // Walked from within: a chain of iterators asked one by one looks for its place every time.
+    parts.filter(|part| !part.is_empty()).for_each(|part| {
+        match slices.get_mut(count) {
+            Some(slice) => *slice = IoSlice::new(part),
+            None => join(&mut joined, &slices, part),
+        }
         count += 1;
-    }
-    if let Some(more) = parts.next() {
-        joined = join(&slices, std::iter::once(more).chain(parts));
+    });
+    if count > PARTS {
         slices[0] = IoSlice::new(&joined);
         count = 1;
     }
@@ -59,11 +61,11 @@ pub(super) async fn send<'a>(
     .await
 }
 
-/// A head in very many pieces, put together.
+/// Puts a head in very many pieces together: those that have a slice, and one more.
 #[cold]
-fn join<'a>(first: &[IoSlice<'_>], rest: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut joined = Vec::new();
-    first.iter().for_each(|part| joined.extend_from_slice(part));
-    rest.for_each(|part| joined.extend_from_slice(part));
-    joined
+fn join(joined: &mut Vec<u8>, first: &[IoSlice<'_>], part: &[u8]) {
+    if joined.is_empty() {
+        first.iter().for_each(|part| joined.extend_from_slice(part));
+    }
+    joined.extend_from_slice(part);
 }

@@ -119,6 +119,11 @@ impl Story {
         std::str::from_utf8(&self.id).unwrap_or_default()
     }
 
+    /// The request's id as it goes into heads.
+    pub(super) const fn id_bytes(&self) -> &[u8] {
+        &self.id
+    }
+
     /// When it began.
     pub(super) fn began_tick(&self) -> Tick {
         self.began.tick()

@@ -40,7 +40,7 @@ pub struct Arrival<'a> {
     /// When its first byte did, in milliseconds of the Unix epoch.
     pub unix_millis: u64,
     /// Its id.
-    pub id: &'a str,
+    pub id: &'a [u8],
     /// How long its body is.
     pub body: BodyLength,
     /// Its Content-Length cannot go out as it came.
@@ -85,7 +85,7 @@ pub fn edit(
     add_framing(arrival, edits);
     let keep = add_connection(rules, arrival, &seen, edits);
     add_forwarded(fields, rules, arrival, &seen, edits);
-    edits.add("X-Vcap-Request-Id", arrival.id.as_bytes());
+    edits.add("X-Vcap-Request-Id", arrival.id);
     for (name, value) in [
         ("X-CF-ApplicationID", destination.app),
         ("X-CF-InstanceID", destination.instance),
@@ -327,7 +327,7 @@ pub(crate) mod tests {
             peer_text: "9.9.9.9",
             tls: false,
             unix_millis: 12,
-            id: "id",
+            id: b"id",
             body: head.body,
             length_needs_rewrite: head.length_needs_rewrite,
             upgrade: head.upgrade,

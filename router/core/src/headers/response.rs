@@ -8,7 +8,7 @@ use crate::http1::framing::BodyLength;
 #[derive(Clone, Copy, Debug)]
 pub struct Departure<'a> {
     /// The request's id; added when the app did not set one.
-    pub id: &'a str,
+    pub id: &'a [u8],
     /// The date to add when the app sent none (RFC 9110 §6.6.1).
     pub date: &'a str,
     /// How the body goes out.
@@ -86,7 +86,7 @@ pub fn edit(fields: Fields<'_>, departure: &Departure<'_>, interim: bool, edits:
     }
     add_framing(departure, edits);
     if !has_id {
-        edits.add("X-Vcap-Request-Id", departure.id.as_bytes());
+        edits.add("X-Vcap-Request-Id", departure.id);
     }
     if !has_date {
         edits.add("Date", departure.date.as_bytes());

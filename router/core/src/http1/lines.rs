@@ -96,15 +96,16 @@ pub(super) fn field(buffer: &[u8], line: Span) -> Result<Field, Refusal> {
 }
 
 /// The bounds of `text[from..]` without spaces and tabs at its ends.
+#[inline]
 fn trim(text: &[u8], from: usize) -> (usize, usize) {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let leading = text[from..].iter().take_while(|byte| blank(byte)).count();
-    let trailing = text[from + leading..]
-        .iter()
-        .rev()
-        .take_while(|byte| blank(byte))
-        .count();
-    (from + leading, text.len() - trailing)
+    let (mut start, mut end) = (from, text.len());
+    while let Some(b' ' | b'\t') = text.get(start) {
+        start += 1;
+    }
+    while end > start && matches!(text[end - 1], b' ' | b'\t') {
+        end -= 1;
+    }
+    (start, end)
 }
 
 /// How many bytes from the start are token characters (RFC 9110 §5.6.2).
