@@ -305,8 +305,24 @@ pub(crate) async fn serve<F, M>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
+
+    use tokio::net::UnixStream;
+
     use super::*;
+    use crate::access_log::AccessLog;
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::connections::Connections;
     use crate::exchange;
+    use crate::health::Health;
+    use crate::metrics::Metrics;
+    use crate::resolver::Resolver;
+    use crate::settings::Settings;
+    use crate::shared::Shared;
+    use crate::worker::Parts;
 
     /// The sizes of a connection's task and of an exchange.
     fn sizes<F, M>(_exchange: &M) -> (usize, usize)
@@ -329,5 +345,60 @@ mod tests {
             "the task of an idle connection takes {idle} bytes"
         );
         assert!(exchange <= 2560, "an exchange takes {exchange} bytes");
+    }
+
+    fn worker() -> Rc<Worker> {
+        let config = Config::default();
+        let (connections, _) = Connections::new(1);
+        let log = AccessLog::start(&config.access_log).unwrap();
+        let shared = Shared {
+            clock: Clock::start(),
+            routes: Arc::new(arc_swap::ArcSwap::from_pointee(
+                router_core::table::RouteTable::default(),
+            )),
+            metrics: Metrics::new(1),
+            health: Arc::new(Health::new(false)),
+            watch: Arc::default(),
+            changes: Arc::default(),
+            connections,
+            access_log: log.state(),
+        };
+        Worker::new(Parts {
+            index: 0,
+            shared,
+            settings: Arc::new(Settings::new(&config, None, String::new())),
+            resolver: Arc::new(Resolver::new(Duration::from_secs(10)).unwrap()),
+            log: log.handle(),
+            load: Arc::new(AtomicUsize::new(1)),
+        })
+    }
+
+    async fn defect(_client: Rc<Client>, _first: Buffer) -> After {
+        panic!("a defect")
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_connection_alone_and_is_answered() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.writable().await.unwrap();
+        theirs
+            .try_write(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+            .unwrap();
+        let worker = worker();
+        let client = Client::new(Rc::clone(&worker), Socket::Unix(ours), None);
+        serve(client, None, ProxyProtocol::Off, Exchanges::new(defect)).await;
+        let mut answer = [0; 1024];
+        theirs.readable().await.unwrap();
+        let length = theirs.try_read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(
+            answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("X-Cf-RouterError: unknown_failure\r\n"),
+            "{answer}"
+        );
+        assert_eq!(worker.load.load(Relaxed), 0);
     }
 }
