@@ -40,6 +40,7 @@ step "lints" clippy
 step "docs" docs
 step "optimised build" optimised
 step "instruction and allocation gates" "$root/scripts/gates.sh"
+have valgrind || skipped "instruction gate" "valgrind is missing"
 step "benches, one pass each" bench_smoke
 step "load tests, smoke run" load_smoke
 
