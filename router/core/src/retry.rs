@@ -66,17 +66,20 @@ pub fn decide(attempt: Attempt, repeatable: bool) -> Next {
         reached,
         reused,
     } = attempt;
-    let stale = reused
-        && matches!(
-            fault,
-            EndpointFault::Closed | EndpointFault::Reset | EndpointFault::Broken
-        );
+    let lost = matches!(
+        fault,
+        EndpointFault::Closed | EndpointFault::Reset | EndpointFault::Broken
+    );
+    let elsewhere = if lost && reused {
+        Next::Fresh
+    } else {
+        Next::Other
+    };
     match reached {
-        Reached::Nothing if stale => Next::Fresh,
-        Reached::Nothing => Next::Other,
-        Reached::Head if !repeatable => Next::GiveUp,
-        Reached::Head if stale => Next::Fresh,
-        Reached::Head if fault == EndpointFault::Closed => Next::Other,
+        Reached::Nothing => elsewhere,
+        // A backend that crashes resets what waits in its accept queue: a loss of the connection is
+        // one loss however the kernel words it.
+        Reached::Head if repeatable && lost => elsewhere,
         Reached::Head | Reached::Body | Reached::Response => Next::GiveUp,
     }
 }
@@ -173,23 +176,16 @@ mod tests {
             true,
             Next::GiveUp,
         );
-        check(
-            EndpointFault::Reset,
-            Reached::Head,
-            false,
-            true,
-            Next::GiveUp,
-        );
     }
 
     #[test]
-    fn a_fresh_connection_that_closes_is_tried_elsewhere_if_repeatable() {
-        check(
+    fn a_fresh_connection_that_is_lost_is_tried_elsewhere_if_repeatable() {
+        for fault in [
             EndpointFault::Closed,
-            Reached::Head,
-            false,
-            true,
-            Next::Other,
-        );
+            EndpointFault::Reset,
+            EndpointFault::Broken,
+        ] {
+            check(fault, Reached::Head, false, true, Next::Other);
+        }
     }
 }
