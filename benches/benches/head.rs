@@ -9,10 +9,9 @@ use router_core::headers::Edits;
 use router_core::headers::client::Client;
 use router_core::headers::request::{self, Arrival, Destination, Rules};
 use router_core::headers::response::{self, Connection, Departure};
-use router_core::http1::Limits;
 use router_core::http1::request::RequestParser;
 use router_core::http1::response::ResponseParser;
-use router_core::http1::write::HeadParts;
+use router_core::http1::{Limits, write};
 
 /// What a browser sends through a load balancer.
 const BROWSER: &[u8] = b"GET /assets/application-5f3c.js?v=7 HTTP/1.1\r\n\
@@ -44,20 +43,20 @@ fn head(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         let mut parser = RequestParser::default();
-        let (mut edits, mut parts) = (Edits::default(), HeadParts::default());
+        let (mut edits, mut out) = (Edits::default(), Vec::new());
         let rules = Rules::default();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                forward_request(black_box(text), &mut parser, &rules, &mut edits, &mut parts)
+                forward_request(black_box(text), &mut parser, &rules, &mut edits, &mut out)
             });
         });
     }
     let text = traffic::RESPONSE_HEAD;
     group.throughput(Throughput::Bytes(text.len() as u64));
     let mut parser = ResponseParser::default();
-    let (mut edits, mut parts) = (Edits::default(), HeadParts::default());
+    let (mut edits, mut out) = (Edits::default(), Vec::new());
     group.bench_function("response", |bencher| {
-        bencher.iter(|| forward_response(black_box(text), &mut parser, &mut edits, &mut parts));
+        bencher.iter(|| forward_response(black_box(text), &mut parser, &mut edits, &mut out));
     });
 }
 
@@ -66,7 +65,7 @@ fn forward_request(
     parser: &mut RequestParser,
     rules: &Rules,
     edits: &mut Edits,
-    parts: &mut HeadParts,
+    out: &mut Vec<u8>,
 ) -> usize {
     parser.begin(0);
     assert_eq!(parser.advance(text, &Limits::default()), Ok(true));
@@ -100,15 +99,16 @@ fn forward_request(
         &destination,
         edits
     ));
-    parts.request(text, head, edits);
-    parts.len()
+    out.clear();
+    write::request(out, text, head, edits);
+    out.len()
 }
 
 fn forward_response(
     text: &[u8],
     parser: &mut ResponseParser,
     edits: &mut Edits,
-    parts: &mut HeadParts,
+    out: &mut Vec<u8>,
 ) -> usize {
     parser.begin(0, false);
     assert_eq!(parser.advance(text, &Limits::default()), Ok(true));
@@ -124,8 +124,9 @@ fn forward_response(
         trace: None,
     };
     response::edit(head.fields(text), &departure, false, edits);
-    parts.response(text, head, edits);
-    parts.len()
+    out.clear();
+    write::response(out, text, head, edits);
+    out.len()
 }
 
 criterion_group!(benches, head);

@@ -1,6 +1,6 @@
 //! What the report says of the machine.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use time::OffsetDateTime;
 
 use crate::cores::Cores;
 use crate::outcome::Machine;
@@ -34,51 +34,6 @@ pub fn describe(cores: &Cores, peers: &[Kind]) -> Machine {
 /// Now as `YYYY-MM-DD HH:MM`, UTC.
 #[must_use]
 pub fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    format_time(seconds)
-}
-
-/// Days since 1970 to a date, by the civil calendar's 400-year cycle with years that begin in
-/// March, so that the leap day comes last.
-fn format_time(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}",
-        second / 3600,
-        second / 60 % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_dates() {
-        let rows = [
-            (0, "1970-01-01 00:00"),
-            (951_782_399, "2000-02-28 23:59"),
-            (951_782_400, "2000-02-29 00:00"),
-            (951_868_800, "2000-03-01 00:00"),
-            (1_798_761_599, "2026-12-31 23:59"),
-        ];
-        for (seconds, want) in rows {
-            assert_eq!(format_time(seconds), want);
-        }
-    }
+    let now = OffsetDateTime::now_utc();
+    format!("{} {:02}:{:02}", now.date(), now.hour(), now.minute())
 }

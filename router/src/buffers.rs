@@ -3,19 +3,25 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a head and the beginning of most bodies fit in.
+/// What the head of a request fits in, and a small body. As many wait as requests are under way: no
+/// multiple of a page, so that their beginnings do not all compete for the same place in the cache.
+const HEAD: usize = (4 << 10) + (1 << 8);
+
+/// What a response's head and the beginning of most bodies fit in.
 const SMALL: usize = 16 << 10;
 
 /// What long bodies are copied through where they cannot be spliced.
 const LARGE: usize = 256 << 10;
 
 /// Buffers kept for the next taker, of each size; more are given back to the allocator.
-const KEPT_SMALL: usize = 512;
+const KEPT_HEADS: usize = 512;
+const KEPT_SMALL: usize = 64;
 const KEPT_LARGE: usize = 16;
 
 /// The buffers of one worker, the last returned first out: it is still in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
+    heads: RefCell<Vec<Box<[u8]>>>,
     small: RefCell<Vec<Box<[u8]>>>,
     large: RefCell<Vec<Box<[u8]>>>,
 }
@@ -25,6 +31,17 @@ impl Buffers {
     #[must_use]
     pub(crate) fn new() -> Rc<Self> {
         Rc::default()
+    }
+
+    /// An empty buffer of 4 KiB and a bit.
+    #[inline]
+    #[must_use]
+    pub(crate) fn head(self: &Rc<Self>) -> Buffer {
+        let bytes = self.heads.borrow_mut().pop();
+        Buffer::new(
+            bytes.unwrap_or_else(|| vec![0; HEAD].into()),
+            Rc::clone(self),
+        )
     }
 
     /// An empty buffer of 16 KiB.
@@ -50,6 +67,7 @@ impl Buffers {
 
     fn give_back(&self, bytes: Box<[u8]>) {
         let (kept, most) = match bytes.len() {
+            HEAD => (&self.heads, KEPT_HEADS),
             SMALL => (&self.small, KEPT_SMALL),
             LARGE => (&self.large, KEPT_LARGE),
             _ => return,

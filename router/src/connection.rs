@@ -1,10 +1,9 @@
 //! A client's connection: a small task that waits, and hands each burst of requests to an exchange.
 
 use std::cell::{Cell, OnceCell};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -17,7 +16,7 @@ use crate::config::ProxyProtocol;
 use crate::connections::Seat;
 use crate::deadlines::Deadline;
 use crate::exchange::answer;
-use crate::futures::FuturePool;
+use crate::runners::{Desk, Panicked, Runners};
 use crate::socket::{Glance, Socket};
 use crate::worker::Worker;
 
@@ -59,6 +58,9 @@ impl Peer {
         }
     }
 }
+
+/// What a runner needs for an exchange: the client, and the first bytes of its request.
+pub(crate) type Job = (Rc<Client>, Buffer);
 
 /// What follows an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +159,7 @@ impl Client {
         self.deadline
             .set(worker.recent().plus(worker.settings.client.idle));
         poll_fn(|cx| {
-            let mut buffer = worker.tools.buffers.small();
+            let mut buffer = worker.tools.buffers.head();
             match self.socket.poll_read(cx, buffer.room()) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     buffer.add(count);
@@ -215,49 +217,15 @@ impl Drop for Client {
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// The exchanges of one worker: how they begin, and the memory they use in turn.
-#[derive(Debug)]
-pub(crate) struct Exchanges<F, M> {
-    pool: Rc<FuturePool<F>>,
-    make: M,
-}
-
-impl<F, M> Exchanges<F, M>
-where
-    F: Future<Output = After>,
-    M: Fn(Rc<Client>, Buffer) -> F,
-{
-    /// Exchanges made by `make`.
-    #[must_use]
-    pub(crate) fn new(make: M) -> Rc<Self> {
-        Rc::new(Self {
-            pool: Rc::default(),
-            make,
-        })
-    }
-
-    /// Runs one. A panic in it ends it and nothing else.
-    async fn run(&self, client: &Rc<Client>, first: Buffer) -> Result<After, Panicked> {
-        let mut exchange = self.pool.place(|| (self.make)(Rc::clone(client), first));
-        poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut exchange).poll(cx)));
-            polled.map_or(Poll::Ready(Err(Panicked)), |poll| poll.map(Ok))
-        })
-        .await
-    }
-}
-
-struct Panicked;
-
 /// Serves a connection to its end.
-pub(crate) async fn serve<F, M>(
+pub(crate) async fn serve<F, H>(
     client: Rc<Client>,
     peer: Option<SocketAddr>,
     proxy_protocol: ProxyProtocol,
-    exchanges: Rc<Exchanges<F, M>>,
+    exchanges: Rc<Runners<Job, After, F, H>>,
 ) where
-    F: Future<Output = After>,
-    M: Fn(Rc<Client>, Buffer) -> F,
+    F: Future<Output = Infallible>,
+    H: Fn(Rc<Desk<Job, After>>) -> F,
 {
     let mut next = None;
     if proxy_protocol == ProxyProtocol::Off {
@@ -277,7 +245,7 @@ pub(crate) async fn serve<F, M>(
                 None => break,
             },
         };
-        match exchanges.run(&client, first).await {
+        match exchanges.run((Rc::clone(&client), first)).await {
             Ok(After::Idle) => client.seat.idle(),
             Ok(After::Close) => break,
             Ok(After::Linger) => {
@@ -325,12 +293,12 @@ mod tests {
     use crate::worker::Parts;
 
     /// The sizes of a connection's task and of an exchange.
-    fn sizes<F, M>(_exchange: &M) -> (usize, usize)
+    fn sizes<F, H>(_exchange: &H) -> (usize, usize)
     where
-        F: Future<Output = After>,
-        M: Fn(Rc<Client>, Buffer) -> F,
+        F: Future<Output = Infallible>,
+        H: Fn(Rc<Desk<Job, After>>) -> F,
     {
-        (made_by(serve::<F, M>), size_of::<F>())
+        (made_by(serve::<F, H>), size_of::<F>())
     }
 
     fn made_by<A, B, C, D, F>(_make: impl Fn(A, B, C, D) -> F) -> usize {
@@ -373,7 +341,8 @@ mod tests {
         })
     }
 
-    async fn defect(_client: Rc<Client>, _first: Buffer) -> After {
+    async fn defect(desk: Rc<Desk<Job, After>>) -> Infallible {
+        let _job = desk.next().await;
         panic!("a defect")
     }
 
@@ -386,7 +355,7 @@ mod tests {
             .unwrap();
         let worker = worker();
         let client = Client::new(Rc::clone(&worker), Socket::Unix(ours), None);
-        serve(client, None, ProxyProtocol::Off, Exchanges::new(defect)).await;
+        serve(client, None, ProxyProtocol::Off, Runners::new(defect)).await;
         let mut answer = [0; 1024];
         theirs.readable().await.unwrap();
         let length = theirs.try_read(&mut answer).unwrap();

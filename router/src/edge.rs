@@ -1,5 +1,6 @@
 //! The edge: worker threads that accept, serve, and end together.
 
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use tokio::task::spawn_local;
 
 use crate::accept::{Accepted, Crew, HANDOVERS, Handover, accept};
 use crate::access_log::AccessLog;
-use crate::connection::{self, After, Client, Exchanges};
+use crate::connection::{self, After, Client, Job};
 use crate::connections::Ask;
 use crate::exchange;
 use crate::listen::Listener;
 use crate::resolver::Resolver;
+use crate::runners::{Desk, Runners};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::worker::{Parts, Worker};
@@ -171,7 +173,7 @@ impl Seat {
             mut phase,
         } = self;
         let worker = Worker::new(parts);
-        let exchanges = Exchanges::new(exchange::run);
+        let exchanges = Runners::new(exchange::run);
         let serve = {
             let (worker, exchanges) = (Rc::clone(&worker), Rc::clone(&exchanges));
             move |accepted: Accepted| begin(&worker, &exchanges, accepted)
@@ -206,10 +208,10 @@ impl Seat {
 }
 
 /// Begins to serve a connection that was counted for this worker.
-fn begin<F, M>(worker: &Rc<Worker>, exchanges: &Rc<Exchanges<F, M>>, accepted: Accepted)
+fn begin<F, H>(worker: &Rc<Worker>, exchanges: &Rc<Runners<Job, After, F, H>>, accepted: Accepted)
 where
-    F: Future<Output = After> + 'static,
-    M: Fn(Rc<Client>, crate::buffers::Buffer) -> F + 'static,
+    F: Future<Output = Infallible> + 'static,
+    H: Fn(Rc<Desk<Job, After>>) -> F + 'static,
 {
     let Accepted {
         socket,

@@ -9,10 +9,12 @@ mod attempt;
 mod head;
 mod reply;
 mod respond;
+mod scratch;
 mod select;
 mod send;
 mod story;
 
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use component::shutdown::Phase;
@@ -24,36 +26,38 @@ use router_core::http1::request::RequestHead;
 use router_core::instance;
 
 use self::head::Arrived;
+use self::scratch::Scratch;
 use self::story::Story;
 use crate::buffers::Buffer;
-use crate::connection::{After, Client};
-use crate::worker::{Scratch, Worker};
+use crate::connection::{After, Client, Job};
+use crate::runners::Desk;
+use crate::worker::Worker;
 
-/// Serves the requests that arrive in one burst, and says what becomes of the connection.
-pub(crate) async fn run(client: Rc<Client>, first: Buffer) -> After {
-    let worker = Rc::clone(&client.worker);
-    let story = Story::begin(&worker);
-    let scratch = worker.scratch();
-    let mut exchange = Exchange {
-        client,
-        worker,
-        input: first,
-        behind: None,
-        scratch,
-        story,
-    };
-    let after = loop {
-        let after = exchange.serve().await;
-        if after != After::Idle || exchange.input.filled().is_empty() {
-            break after;
-        }
-        exchange.story = Story::begin(&exchange.worker);
-    };
-    let Exchange {
-        worker, scratch, ..
-    } = exchange;
-    worker.keep(scratch);
-    after
+/// A runner: serves the requests that arrive in one burst, says what becomes of the connection, and
+/// goes on with the next connection that it is given.
+pub(crate) async fn run(desk: Rc<Desk<Job, After>>) -> Infallible {
+    let mut scratch = Box::<Scratch>::default();
+    loop {
+        let (client, first) = desk.next().await;
+        let worker = Rc::clone(&client.worker);
+        let mut exchange = Exchange {
+            story: Story::begin(&worker),
+            client,
+            worker,
+            input: first,
+            behind: None,
+            scratch,
+        };
+        let after = loop {
+            let after = exchange.serve().await;
+            if after != After::Idle || exchange.input.filled().is_empty() {
+                break after;
+            }
+            exchange.story = Story::begin(&exchange.worker);
+        };
+        scratch = exchange.scratch;
+        desk.done(after);
+    }
 }
 
 /// The state of one request.

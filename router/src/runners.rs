@@ -1,81 +1,106 @@
-//! Futures that use the memory of earlier ones.
+//! Coroutines that serve one exchange after the other.
 //!
-//! A request's future is a few KiB. Held inside the task of its connection it would weigh on every
-//! idle client; boxed it would be an allocation per request. Here it lives in a box that the last
-//! request left behind.
+//! The state of an exchange is a few KiB. Held inside the task of its connection it would weigh on
+//! every idle client; boxed it would be an allocation per request; moved into a box that an earlier
+//! one left behind it would be copied whole. A runner never ends: it lives in its box, is lent to a
+//! connection for an exchange, and waits there for the next.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-/// Boxes kept for the next future; more are freed.
+/// Runners kept for the next job; more are freed.
 const KEPT: usize = 512;
 
-/// Boxes for futures of one kind.
-#[derive(Debug)]
-pub(crate) struct FuturePool<F> {
-    free: RefCell<Vec<Pin<Box<Option<F>>>>>,
+/// Where a runner is handed its jobs, and where it leaves what came of them.
+pub(crate) struct Desk<J, R> {
+    job: Cell<Option<J>>,
+    result: Cell<Option<R>>,
 }
 
-impl<F> Default for FuturePool<F> {
-    fn default() -> Self {
-        Self {
+impl<J, R> Desk<J, R> {
+    /// The next job, once there is one.
+    pub(crate) async fn next(&self) -> J {
+        poll_fn(|_| self.job.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// Hands in what came of the job. The next poll may be for another one.
+    pub(crate) fn done(&self, result: R) {
+        self.result.set(Some(result));
+    }
+}
+
+/// The runners of one worker, the last returned first out: it is still in the cache.
+pub(crate) struct Runners<J, R, F, H> {
+    free: RefCell<Vec<Runner<J, R, F>>>,
+    hire: H,
+}
+
+struct Runner<J, R, F> {
+    desk: Rc<Desk<J, R>>,
+    body: Pin<Box<F>>,
+}
+
+/// A runner panicked over its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+impl<J, R, F, H> Runners<J, R, F, H>
+where
+    F: Future<Output = Infallible>,
+    H: Fn(Rc<Desk<J, R>>) -> F,
+{
+    /// Runners made by `hire`, which loops over the jobs of its desk.
+    #[must_use]
+    pub(crate) fn new(hire: H) -> Rc<Self> {
+        Rc::new(Self {
             free: RefCell::default(),
-        }
+            hire,
+        })
     }
-}
 
-impl<F: Future> FuturePool<F> {
-    /// Places the future that `make` makes in a box, a used one if there is any.
-    #[inline]
-    pub(crate) fn place(self: &Rc<Self>, make: impl FnOnce() -> F) -> Pooled<F> {
-        let mut slot = self
-            .free
-            .borrow_mut()
-            .pop()
-            .unwrap_or_else(|| Box::pin(None));
-        // Made here and not by the caller: on the way it would be copied once more.
-        slot.set(Some(make()));
-        Pooled {
-            slot: Some(slot),
-            home: Rc::clone(self),
+    /// Has a job done. A panic ends the runner and nothing else, and so does whoever drops this
+    /// half-way.
+    pub(crate) async fn run(&self, job: J) -> Result<R, Panicked> {
+        let mut runner = self.take();
+        runner.desk.job.set(Some(job));
+        let result = poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| runner.body.as_mut().poll(cx)));
+            match runner.desk.result.take() {
+                Some(result) => Poll::Ready(Ok(result)),
+                None if polled.is_ok() => Poll::Pending,
+                None => Poll::Ready(Err(Panicked)),
+            }
+        })
+        .await;
+        if result.is_ok() {
+            self.keep(runner);
         }
+        result
     }
-}
 
-/// A future in a box of the pool. The box goes back when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Pooled<F> {
-    slot: Option<Pin<Box<Option<F>>>>,
-    home: Rc<FuturePool<F>>,
-}
-
-impl<F: Future> Future for Pooled<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        match self
-            .slot
-            .as_mut()
-            .and_then(|slot| slot.as_mut().as_pin_mut())
-        {
-            Some(future) => future.poll(cx),
-            None => Poll::Pending,
-        }
+    fn take(&self) -> Runner<J, R, F> {
+        let kept = self.free.borrow_mut().pop();
+        kept.unwrap_or_else(|| {
+            let desk = Rc::new(Desk {
+                job: Cell::new(None),
+                result: Cell::new(None),
+            });
+            Runner {
+                body: Box::pin((self.hire)(Rc::clone(&desk))),
+                desk,
+            }
+        })
     }
-}
 
-impl<F> Drop for Pooled<F> {
-    fn drop(&mut self) {
-        let Some(mut slot) = self.slot.take() else {
-            return;
-        };
-        slot.set(None);
-        let mut free = self.home.free.borrow_mut();
+    fn keep(&self, runner: Runner<J, R, F>) {
+        let mut free = self.free.borrow_mut();
         if free.len() < KEPT {
-            free.push(slot);
+            free.push(runner);
         }
     }
 }
@@ -84,18 +109,39 @@ impl<F> Drop for Pooled<F> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_box_serves_one_future_after_the_other() {
-        let pool = Rc::new(FuturePool::default());
-        let square = |number: u32| async move {
+    /// Squares numbers, and counts on its own stack how many it has had.
+    async fn squares(desk: Rc<Desk<u32, (u32, u32)>>) -> Infallible {
+        let mut count = 0;
+        loop {
+            count += 1;
+            let number = desk.next().await;
+            assert_ne!(number, 13, "a defect");
             tokio::task::yield_now().await;
-            number * number
-        };
-        for number in 0..4 {
-            assert_eq!(pool.place(|| square(number)).await, number * number);
-            assert_eq!(pool.free.borrow().len(), 1);
+            desk.done((number * number, count));
         }
-        drop(pool.place(|| square(9)));
-        assert_eq!(pool.free.borrow().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_runner_does_one_job_after_the_other() {
+        let runners = Runners::new(squares);
+        for number in 0..4 {
+            let result = runners.run(number).await;
+            assert_eq!(result, Ok((number * number, number + 1)));
+            assert_eq!(runners.free.borrow().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_panics_or_is_left_half_way_gets_no_other_job() {
+        let runners = Runners::new(squares);
+        assert_eq!(runners.run(13).await, Err(Panicked));
+        assert_eq!(runners.free.borrow().len(), 0);
+        {
+            let mut left = std::pin::pin!(runners.run(3));
+            let first = poll_fn(|cx| Poll::Ready(left.as_mut().poll(cx).is_pending())).await;
+            assert!(first);
+        }
+        assert_eq!(runners.free.borrow().len(), 0);
+        assert_eq!(runners.run(3).await, Ok((9, 1)));
     }
 }

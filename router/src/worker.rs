@@ -2,8 +2,6 @@
 //!
 //! Workers share the route table and the endpoints' counts, nothing else that a request touches.
 
-mod scratch;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use component::shutdown::{Phase, Shutdown};
+use router_core::headers::Edits;
+use router_core::http1::response::ResponseParser;
 use router_core::tick::Tick;
-
-pub(crate) use scratch::Scratch;
 
 use crate::access_log::LogHandle;
 use crate::buffers::Buffers;
@@ -26,13 +24,14 @@ use crate::relay::splice::Pipes;
 use crate::resolver::Resolver;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::spares::Spares;
 use crate::upstream::IdlePool;
 
 /// How often idle backend connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Scratches kept for the next exchange; more are freed.
-const KEPT_SCRATCHES: usize = 512;
+/// A draft that has grown beyond this is not kept.
+const LONGEST_DRAFT: usize = 64 << 10;
 
 /// What belongs to one worker and never leaves its thread.
 #[derive(Debug)]
@@ -59,18 +58,18 @@ pub(crate) struct Worker {
     pub log: RefCell<LogHandle>,
     /// Its connections, for those who ask.
     pub roster: Roster,
+    /// Edits of the head that is being written.
+    pub edits: RefCell<Edits>,
     /// The Date field.
     pub date: DateLine,
     /// The phase, as last seen on this thread.
     pub phase: Cell<Phase>,
     /// Its connections, as the acceptors compare them.
     pub load: Arc<AtomicUsize>,
+    /// Parsers of responses.
+    pub parsers: Spares<Box<ResponseParser>>,
+    drafts: Spares<Vec<u8>>,
     random: RefCell<fastrand::Rng>,
-    #[expect(
-        clippy::vec_box,
-        reason = "a scratch is large; its box moves, it does not"
-    )]
-    scratches: RefCell<Vec<Box<Scratch>>>,
 }
 
 /// What a worker is made of; the rest it makes itself, on its own thread.
@@ -116,11 +115,13 @@ impl Worker {
             metrics,
             log: RefCell::new(log),
             roster: Roster::default(),
+            edits: RefCell::default(),
             date: DateLine::default(),
             phase: Cell::new(Phase::Running),
             load,
             random: RefCell::new(fastrand::Rng::new()),
-            scratches: RefCell::default(),
+            parsers: Spares::default(),
+            drafts: Spares::default(),
             shared,
             settings,
             resolver,
@@ -148,19 +149,20 @@ impl Worker {
         self.random.borrow_mut().u64(..)
     }
 
-    /// Parsers and lists for one exchange; given back by [`keep`](Self::keep).
+    /// Empty room to put a message together in; given back by [`keep_draft`](Self::keep_draft).
     #[inline]
     #[must_use]
-    pub(crate) fn scratch(&self) -> Box<Scratch> {
-        self.scratches.borrow_mut().pop().unwrap_or_default()
+    pub(crate) fn draft(&self) -> Vec<u8> {
+        let mut draft = self.drafts.take();
+        draft.clear();
+        draft
     }
 
-    /// Keeps a scratch for the next exchange.
+    /// Keeps a draft for the next message.
     #[inline]
-    pub(crate) fn keep(&self, scratch: Box<Scratch>) {
-        let mut kept = self.scratches.borrow_mut();
-        if kept.len() < KEPT_SCRATCHES {
-            kept.push(scratch);
+    pub(crate) fn keep_draft(&self, draft: Vec<u8>) {
+        if draft.capacity() <= LONGEST_DRAFT {
+            self.drafts.keep(draft);
         }
     }
 

@@ -10,7 +10,7 @@ pub mod response;
 
 use std::ops::Range;
 
-use crate::blocks;
+use crate::{blocks, decimal};
 
 /// What changes in a head. Reused from message to message.
 #[derive(Debug, Default)]
@@ -99,18 +99,7 @@ impl Edits {
 
     /// Adds a number as a piece of a value.
     pub fn add_number(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b"0123456789"[(rest % 10) as usize];
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.added.extend_from_slice(&digits[at..]);
+        decimal::unsigned(number, &mut self.added);
     }
 
     /// The added fields, as lines with their line ends.

@@ -6,6 +6,7 @@ pub mod balance;
 mod blocks;
 pub mod cidr;
 pub mod coalesce;
+pub mod decimal;
 pub mod endpoint;
 pub mod error_page;
 pub mod explain;

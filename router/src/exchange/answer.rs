@@ -6,7 +6,7 @@ use router_core::http1::Version;
 use router_core::http1::request::Method;
 
 use super::Exchange;
-use super::send::send;
+use super::send::{NO_BODY, send};
 use crate::connection::{After, Client};
 use crate::settings::Settings;
 
@@ -107,14 +107,9 @@ impl Exchange {
         self.client
             .deadline
             .set(now.tick().plus(self.worker.settings.client.stall));
-        let parts = [head.as_bytes(), sent_body.as_bytes()];
-        let sent = send(
-            &self.client.socket,
-            &self.client.deadline,
-            parts.into_iter(),
-            &mut 0,
-        )
-        .await;
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        let parts = [sent_body.as_bytes(), b"", b""];
+        let sent = send(socket, deadline, &mut head.into_bytes(), parts, &mut 0).await;
         if sent.is_err() {
             return After::Close;
         }
@@ -153,7 +148,8 @@ pub(crate) async fn after_panic(client: &Client) {
         send(
             &client.socket,
             &client.deadline,
-            std::iter::once(text.as_bytes()),
+            &mut text.into_bytes(),
+            NO_BODY,
             &mut 0,
         )
         .await,

@@ -9,7 +9,9 @@ use router_core::endpoint::Endpoint;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::headers::request::{self, Arrival, Destination};
 use router_core::http1::framing::BodyLength;
-use router_core::http1::request::{Form, Method};
+use router_core::http1::request::Form;
+use router_core::http1::response::ResponseParser;
+use router_core::http1::write;
 use router_core::retry::{self, Attempt, Next, Reached};
 use router_core::tick::Tick;
 
@@ -40,7 +42,9 @@ impl Exchange {
             let mut fresh = false;
             let attempt = loop {
                 match self.attempt(&endpoint, fresh, repeatable).await {
-                    Ok(reply) => return Ok(reply.into_response(endpoint, in_flight)),
+                    Ok((reply, parser)) => {
+                        return Ok(reply.into_response(parser, endpoint, in_flight));
+                    }
                     Err(NoResponse::Client(failure)) => return Err(failure),
                     Err(NoResponse::Endpoint(attempt)) => {
                         self.story.attempt_failed(&self.worker, &endpoint, attempt);
@@ -72,7 +76,7 @@ impl Exchange {
         endpoint: &Arc<Endpoint>,
         fresh: bool,
         repeatable: bool,
-    ) -> Result<Reply, NoResponse> {
+    ) -> Result<(Reply, Box<ResponseParser>), NoResponse> {
         let began = self.story.attempt_began(&self.worker);
         let (socket, reused) = self.connect(endpoint, fresh, repeatable, began).await?;
         let failed = |fault, reached| {
@@ -85,7 +89,9 @@ impl Exchange {
         if self.worker.settings.logs_local_address {
             self.story.local = socket.local_address();
         }
-        let keep = self.prepare(endpoint);
+        let mut draft = self.worker.draft();
+        let keep = self.prepare(endpoint, &mut draft);
+        let head_length = draft.len();
         self.client
             .deadline
             .set(self.response_deadline(began.tick()));
@@ -93,16 +99,17 @@ impl Exchange {
         let body_end = self.body_end();
         let input = self.input.filled();
         let with_head = &input[self.head().end..body_end];
-        let parts = self.scratch.parts.slices(input).chain(Some(with_head));
+        let (deadline, parts) = (&self.client.deadline, [with_head, b"", b""]);
         let mut written = 0;
-        if let Err(unsent) = send(&socket, &self.client.deadline, parts, &mut written).await {
+        if let Err(unsent) = send(&socket, deadline, &mut draft, parts, &mut written).await {
             let reached = match written {
                 0 => Reached::Nothing,
-                count if count <= self.scratch.parts.len() => Reached::Head,
+                count if count <= head_length => Reached::Head,
                 _ => Reached::Body,
             };
             return Err(failed(fault_of(unsent), reached));
         }
+        self.worker.keep_draft(draft);
         self.story.request_bytes = with_head.len() as u64;
         let upload = self.upload(body_end);
         let mut reply = Reply {
@@ -114,10 +121,8 @@ impl Exchange {
             reused,
             began,
         };
-        let to_head = self.head().method == Method::Head;
-        self.scratch.response.begin(0, to_head);
-        self.await_head(&mut reply).await?;
-        Ok(reply)
+        let parser = self.await_head(&mut reply).await?;
+        Ok((reply, parser))
     }
 
     /// A connection to the endpoint: an idle one, or a new one.
@@ -173,7 +178,7 @@ impl Exchange {
     }
 
     /// Writes the head for this endpoint. Says whether the connection may be kept afterwards.
-    fn prepare(&mut self, endpoint: &Endpoint) -> bool {
+    fn prepare(&mut self, endpoint: &Endpoint, draft: &mut Vec<u8>) -> bool {
         let input = self.input.filled();
         let head = self.scratch.request.head();
         let missing_host = head.form == Form::Absolute
@@ -204,7 +209,7 @@ impl Exchange {
             },
             index: facts.instance_index(),
         };
-        let edits = &mut self.scratch.edits;
+        let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(input);
         let keep = request::edit(
             fields,
@@ -213,7 +218,7 @@ impl Exchange {
             &destination,
             edits,
         );
-        self.scratch.parts.request(input, head, edits);
+        write::request(draft, input, head, edits);
         if self.worker.log.borrow().wanted() {
             self.scratch.forwarded_for.clear();
             self.scratch

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use router_core::endpoint::{Endpoint, InFlight};
 use router_core::failure::{EndpointFault, Failure};
 use router_core::http1::request::Method;
+use router_core::http1::response::{ResponseHead, ResponseParser};
 use router_core::retry::{Attempt, Reached};
 
 use super::Exchange;
@@ -25,14 +26,22 @@ pub(super) struct Response {
     pub(super) _in_flight: InFlight,
     /// The connection it comes on.
     pub(super) socket: Socket,
-    /// The head, and what came behind it.
+    /// The bytes of the head, and what came behind it.
     pub(super) received: Option<Buffer>,
+    /// Its head.
+    pub(super) parser: Box<ResponseParser>,
     /// The rest of the request's body.
     pub(super) upload: Upload,
     /// Whether the connection may serve again, as far as the request goes.
     pub(super) keep: bool,
     /// When the attempt began.
     pub(super) began: Moment,
+}
+
+impl Response {
+    pub(super) fn head(&self) -> &ResponseHead {
+        self.parser.head()
+    }
 }
 
 /// A request's body on its way to the backend.
@@ -84,7 +93,12 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn into_response(self, endpoint: Arc<Endpoint>, in_flight: InFlight) -> Response {
+    pub(super) fn into_response(
+        self,
+        parser: Box<ResponseParser>,
+        endpoint: Arc<Endpoint>,
+        in_flight: InFlight,
+    ) -> Response {
         let Self {
             socket,
             received,
@@ -98,6 +112,7 @@ impl Reply {
             _in_flight: in_flight,
             socket,
             received,
+            parser,
             upload,
             keep,
             began,
@@ -136,29 +151,32 @@ const INTERIM: u32 = 32;
 impl Exchange {
     /// Reads until the head of the final response, or of a 101, is complete; interim responses are
     /// passed on. The rest of the request's body goes out meanwhile.
-    pub(super) async fn await_head(&mut self, reply: &mut Reply) -> Result<(), NoResponse> {
+    pub(super) async fn await_head(
+        &mut self,
+        reply: &mut Reply,
+    ) -> Result<Box<ResponseParser>, NoResponse> {
         let limits = self.worker.settings.backend.limits;
+        let to_head = self.head().method == Method::Head;
         let mut watching = true;
         let mut interim = 0;
+        poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?;
+        // Whoever waits has no parser either.
+        let mut parser = self.worker.parsers.take();
+        parser.begin(0, to_head);
         loop {
-            poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?;
-            loop {
-                let there = reply.received.as_ref().map_or(&[][..], Buffer::filled);
-                let parsed = self.scratch.response.advance(there, &limits);
-                match parsed {
-                    Ok(false) => break,
-                    Ok(true) if self.scratch.response.head().is_interim() => {
-                        interim += 1;
-                        if interim > INTERIM {
-                            return Err(reply.failed(EndpointFault::Unsolicited));
-                        }
-                        self.pass_interim(reply).await?;
+            let there = reply.received.as_ref().map_or(&[][..], Buffer::filled);
+            match parser.advance(there, &limits) {
+                Ok(false) => poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?,
+                Ok(true) if parser.head().is_interim() => {
+                    interim += 1;
+                    if interim > INTERIM {
+                        return Err(reply.failed(EndpointFault::Unsolicited));
                     }
-                    Ok(true) => return Ok(()),
-                    Err(refusal) => {
-                        return Err(reply.failed(EndpointFault::Malformed(refusal)));
-                    }
+                    self.pass_interim(reply, parser.head()).await?;
+                    parser.begin(0, to_head);
                 }
+                Ok(true) => return Ok(parser),
+                Err(refusal) => return Err(reply.failed(EndpointFault::Malformed(refusal))),
             }
         }
     }
@@ -178,15 +196,6 @@ impl Exchange {
                 }
                 Poll::Ready(Ok(())) | Poll::Pending => self.arm_upload(reply),
             }
-        }
-        if *watching
-            && reply.upload.is_over()
-            && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
-        {
-            if seen == Glance::Ended && self.has_left() {
-                return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
-            }
-            *watching = false;
         }
         // A request that waits has no buffer for its response: the one that takes it is still warm
         // from the response before.
@@ -210,8 +219,27 @@ impl Exchange {
             Poll::Pending if self.client.deadline.poll_expired(cx) => {
                 Poll::Ready(Err(reply.too_late()))
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => self.poll_leave(cx, reply, watching),
         }
+    }
+
+    /// Notices a client that left while it waits.
+    fn poll_leave(
+        &self,
+        cx: &mut Context<'_>,
+        reply: &Reply,
+        watching: &mut bool,
+    ) -> Poll<Result<(), NoResponse>> {
+        if *watching
+            && reply.upload.is_over()
+            && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
+        {
+            if seen == Glance::Ended && self.has_left() {
+                return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
+            }
+            *watching = false;
+        }
+        Poll::Pending
     }
 
     /// Sets the deadline for what an upload waits for: the client, which must send something, or
@@ -245,19 +273,20 @@ impl Exchange {
     }
 
     /// Passes an interim response on to a client that can read it (RFC 9110 §15.2).
-    async fn pass_interim(&mut self, reply: &mut Reply) -> Result<(), NoResponse> {
-        let end = self.scratch.response.head().end;
+    async fn pass_interim(
+        &mut self,
+        reply: &mut Reply,
+        head: &ResponseHead,
+    ) -> Result<(), NoResponse> {
         if let Some(received) = &mut reply.received {
-            self.send_interim(received)
+            self.send_interim(received, head)
                 .await
                 .map_err(NoResponse::Client)?;
-            received.consume(end);
+            received.consume(head.end);
         }
         reply
             .received
             .take_if(|received| received.filled().is_empty());
-        let to_head = self.head().method == Method::Head;
-        self.scratch.response.begin(0, to_head);
         Ok(())
     }
 }

@@ -7,12 +7,13 @@ use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::field::{FieldKind, members};
 use router_core::headers::response::{self, Connection, Departure, Trace};
-use router_core::http1::Version;
 use router_core::http1::framing::BodyLength;
+use router_core::http1::response::ResponseHead;
+use router_core::http1::{Version, write};
 use router_core::tick::Tick;
 
 use super::reply::{Response, Upload};
-use super::send::send;
+use super::send::{NO_BODY, send};
 use super::{Exchange, story::End};
 use crate::buffers::Buffer;
 use crate::connection::After;
@@ -40,21 +41,21 @@ struct Seen {
 impl Exchange {
     /// Forwards the response and says what becomes of the client's connection.
     pub(super) async fn respond(&mut self, mut response: Response) -> Result<After, Failure> {
-        let status = self.scratch.response.head().status;
+        let status = response.head().status;
         self.story.responded(&self.worker, status, response.began);
         if status == 101 {
             return self.switch(&mut response).await;
         }
         let passage = self.passage(&response);
-        self.prepare_response(&response, passage);
+        let draft = self.prepare_response(&response, passage);
         let chunks = passage.body == BodyLength::Chunked;
         let (length, start) = {
-            let head = self.scratch.response.head();
+            let head = response.head();
             (head.body, head.end)
         };
         let received = response.received.take();
         let mut relay = Relay::new(length, chunks, received, start, u64::MAX);
-        let end = self.forward(&mut response, &mut relay).await;
+        let end = self.forward(draft, &mut response, &mut relay).await;
         self.story.response_bytes = relay.moved();
         if let Upload::Underway(upload) = &response.upload {
             self.story.request_bytes += upload.moved();
@@ -64,7 +65,7 @@ impl Exchange {
 
     fn passage(&self, response: &Response) -> Passage {
         let request = self.head();
-        let head = self.scratch.response.head();
+        let head = response.head();
         let old = request.version == Version::Http10;
         let body = match head.body {
             BodyLength::Chunked | BodyLength::UntilClose if old => BodyLength::UntilClose,
@@ -85,9 +86,9 @@ impl Exchange {
     }
 
     /// Writes the head for the client.
-    fn prepare_response(&mut self, response: &Response, passage: Passage) {
+    fn prepare_response(&self, response: &Response, passage: Passage) -> Vec<u8> {
         let received = response.received.as_ref().map_or(&[][..], Buffer::filled);
-        let head = self.scratch.response.head();
+        let head = response.head();
         let settings = &self.worker.settings;
         let trace = self.is_traced().then(|| Trace {
             router: &settings.router_address,
@@ -95,7 +96,7 @@ impl Exchange {
         });
         let unframed = head.status == 204 || head.status < 200;
         let length = head.content_length.filter(|_| head.length_needs_rewrite);
-        let edits = &mut self.scratch.edits;
+        let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(received);
         self.worker
             .date
@@ -127,7 +128,9 @@ impl Exchange {
                 edits.drop_field(index);
             }
         }
-        self.scratch.parts.response(received, head, edits);
+        let mut draft = self.worker.draft();
+        write::response(&mut draft, received, head, edits);
+        draft
     }
 
     fn is_traced(&self) -> bool {
@@ -136,29 +139,23 @@ impl Exchange {
     }
 
     /// Sends the head together with what came of the body, then the rest.
-    async fn forward(&mut self, response: &mut Response, relay: &mut Relay) -> End {
+    async fn forward(
+        &mut self,
+        mut draft: Vec<u8>,
+        response: &mut Response,
+        relay: &mut Relay,
+    ) -> End {
         if let Err(broken) = relay.prepare() {
             return End::of(&broken);
         }
         self.client.answered.set(true);
         self.arm(relay, self.worker.recent());
-        let mut written = 0;
-        let parts = self
-            .scratch
-            .parts
-            .slices(relay.bytes())
-            .chain(relay.ready());
-        if send(
-            &self.client.socket,
-            &self.client.deadline,
-            parts,
-            &mut written,
-        )
-        .await
-        .is_err()
-        {
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        let sent = send(socket, deadline, &mut draft, relay.ready(), &mut 0).await;
+        if sent.is_err() {
             return End::ClientGone;
         }
+        self.worker.keep_draft(draft);
         relay.wrote(usize::MAX);
         if relay.is_done() {
             return End::Complete;
@@ -252,14 +249,14 @@ impl Exchange {
             }
             Upload::Underway(_) | Upload::Refused => false,
         };
-        let head = self.scratch.response.head();
         let clean = relay.leftover().is_none();
-        if clean && whole && response.keep && head.persistent {
+        if clean && whole && response.keep && response.head().persistent {
             let id = response.endpoint.id();
             self.worker
                 .idle
                 .put(id, response.socket, self.worker.recent());
         }
+        self.worker.parsers.keep(response.parser);
         match passage.connection {
             Connection::Stays | Connection::KeepAlive => After::Idle,
             Connection::Closes | Connection::Upgrades if whole => After::Close,
@@ -268,11 +265,14 @@ impl Exchange {
     }
 
     /// Passes an interim response on, unless the client speaks 1.0 and would not understand it.
-    pub(super) async fn send_interim(&mut self, received: &Buffer) -> Result<(), Failure> {
+    pub(super) async fn send_interim(
+        &mut self,
+        received: &Buffer,
+        head: &ResponseHead,
+    ) -> Result<(), Failure> {
         if self.head().version == Version::Http10 {
             return Ok(());
         }
-        let head = self.scratch.response.head();
         let departure = Departure {
             id: b"",
             date: "",
@@ -283,11 +283,14 @@ impl Exchange {
             connection_names_fields: head.connection_names_fields,
             trace: None,
         };
-        let edits = &mut self.scratch.edits;
-        response::edit(head.fields(received.filled()), &departure, true, edits);
-        self.scratch.parts.response(received.filled(), head, edits);
-        let parts = self.scratch.parts.slices(received.filled());
-        let sent = send(&self.client.socket, &self.client.deadline, parts, &mut 0).await;
+        let mut draft = self.worker.draft();
+        {
+            let edits = &mut *self.worker.edits.borrow_mut();
+            response::edit(head.fields(received.filled()), &departure, true, edits);
+            write::response(&mut draft, received.filled(), head, edits);
+        }
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
         sent.map_err(|_| Failure::ClientGone)
     }
 
@@ -298,7 +301,7 @@ impl Exchange {
             return Err(Failure::Endpoint(EndpointFault::Unsolicited));
         }
         let body = BodyLength::Empty;
-        self.prepare_response(
+        let mut draft = self.prepare_response(
             response,
             Passage {
                 body,
@@ -307,14 +310,14 @@ impl Exchange {
         );
         self.client.answered.set(true);
         let mut received = response.received.take();
-        let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
-        let parts = self.scratch.parts.slices(bytes);
-        let sent = send(&self.client.socket, &self.client.deadline, parts, &mut 0).await;
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
         if sent.is_err() {
             self.story.end = End::ClientGone;
             return Ok(After::Close);
         }
-        let head_end = self.scratch.response.head().end;
+        self.worker.keep_draft(draft);
+        let head_end = response.head().end;
         received = received.map(|mut buffer| {
             buffer.consume(head_end);
             buffer

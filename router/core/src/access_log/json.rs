@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::decimal;
 use crate::endpoint::Endpoint;
 
 use super::{ExtraField, Format, Record, number, redact, text};
@@ -48,13 +49,13 @@ fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     string("protocol", record.version.as_bytes(), out);
     key("status", out);
     match record.status {
-        Some(status) => number::unsigned(u64::from(status), out),
+        Some(status) => decimal::unsigned(u64::from(status), out),
         None => out.extend_from_slice(b"null"),
     }
     key("request_bytes", out);
-    number::unsigned(record.request_bytes, out);
+    decimal::unsigned(record.request_bytes, out);
     key("response_bytes", out);
-    number::unsigned(record.response_bytes, out);
+    decimal::unsigned(record.response_bytes, out);
     string("referer", record.referer, out);
     string("user_agent", record.user_agent, out);
 }
@@ -101,7 +102,7 @@ fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
         ExtraField::BackendTime => seconds_or_null(record.backend_time, out),
         ExtraField::DialTime => seconds_or_null(record.dial_time, out),
         ExtraField::DnsTime => seconds_or_null(record.dns_time, out),
-        ExtraField::FailedAttempts => number::unsigned(u64::from(record.failed_attempts), out),
+        ExtraField::FailedAttempts => decimal::unsigned(u64::from(record.failed_attempts), out),
         ExtraField::FailedAttemptsTime => seconds_or_null(record.failed_time(), out),
         ExtraField::LocalAddress => match record.local {
             Some(local) => quoted_with(|out| number::socket(local, out), out),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::decimal;
 use crate::endpoint::Endpoint;
 
 use super::{ExtraField, Format, Record, number, redact, text};
@@ -51,13 +52,13 @@ fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(record.version.as_bytes());
     out.extend_from_slice(b"\" ");
     match record.status {
-        Some(status) => number::unsigned(u64::from(status), out),
+        Some(status) => decimal::unsigned(u64::from(status), out),
         None => out.extend_from_slice(b"\"-\""),
     }
     out.push(b' ');
-    number::unsigned(record.request_bytes, out);
+    decimal::unsigned(record.request_bytes, out);
     out.push(b' ');
-    number::unsigned(record.response_bytes, out);
+    decimal::unsigned(record.response_bytes, out);
 }
 
 /// From here on every value is quoted. Each piece closes the quotes of the one before it.
@@ -116,7 +117,7 @@ fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
         ExtraField::BackendTime => seconds_or_dash(record.backend_time, out),
         ExtraField::DialTime => seconds_or_dash(record.dial_time, out),
         ExtraField::DnsTime => seconds_or_dash(record.dns_time, out),
-        ExtraField::FailedAttempts => number::unsigned(u64::from(record.failed_attempts), out),
+        ExtraField::FailedAttempts => decimal::unsigned(u64::from(record.failed_attempts), out),
         ExtraField::FailedAttemptsTime => seconds_or_dash(record.failed_time(), out),
         ExtraField::LocalAddress => match record.local {
             Some(local) => {

@@ -296,8 +296,7 @@ pub fn forwarded_proto<'a>(
 pub(crate) mod tests {
     use super::*;
     use crate::http1::request::{RequestHead, RequestParser};
-    use crate::http1::write::HeadParts;
-    use crate::http1::{Limits, Refusal};
+    use crate::http1::{Limits, Refusal, write};
 
     /// The head of a request that is well formed.
     pub(crate) fn parse(text: &str) -> RequestHead {
@@ -347,9 +346,8 @@ pub(crate) mod tests {
             &destination,
             &mut edits,
         );
-        let mut parts = HeadParts::default();
-        parts.request(text.as_bytes(), &head, &edits);
-        let bytes: Vec<u8> = parts.slices(text.as_bytes()).flatten().copied().collect();
+        let mut bytes = Vec::new();
+        write::request(&mut bytes, text.as_bytes(), &head, &edits);
         let text = String::from_utf8(bytes).unwrap();
         let rest = text.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
         let end = "X-Vcap-Request-Id: id\r\nX-CF-ApplicationID: app\r\nX-CF-InstanceID: i\r\n\
