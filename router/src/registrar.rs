@@ -132,7 +132,7 @@ impl Registrar {
             registry,
             Arc::clone(&inbox),
             outlets.clone(),
-            settings.prune_interval,
+            &settings,
             Arc::clone(&now),
         );
         writer.publish();

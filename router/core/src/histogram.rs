@@ -53,6 +53,12 @@ impl Distribution {
         }
     }
 
+    /// Adds one value.
+    pub fn add(&mut self, value: u64) {
+        self.counts[bucket(self.bounds, value)] += 1;
+        self.sum = self.sum.wrapping_add(value);
+    }
+
     /// Adds the counts of one writer, bucket by bucket, and the sum of its values.
     pub fn merge(&mut self, counts: impl IntoIterator<Item = u64>, sum: u64) {
         for (total, count) in self.counts.iter_mut().zip(counts) {
@@ -118,11 +124,7 @@ mod tests {
 
     fn of(values: impl IntoIterator<Item = u64>) -> Distribution {
         let mut all = Distribution::new(&MICROSECONDS);
-        for value in values {
-            let mut counts = vec![0; MICROSECONDS.len() + 1];
-            counts[bucket(&MICROSECONDS, value)] = 1;
-            all.merge(counts, value);
-        }
+        values.into_iter().for_each(|value| all.add(value));
         all
     }
 

@@ -142,6 +142,12 @@ const GOROUTER_TIME: [u64; 16] = [
     100_000_000,
 ];
 
+/// Bounds of `route_registration_latency` in microseconds: gorouter's end at 4 ms.
+const REGISTRATION_LATENCY: [u64; 14] = [
+    100, 200, 400, 600, 800, 1_000, 2_000, 4_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
+    10_000_000,
+];
+
 pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Response {
     let (_, usage) = look(&admin).await;
     let totals = admin.shared.metrics.totals();
@@ -249,6 +255,18 @@ fn registry(admin: &Admin, out: &mut Exposition) {
         "ms_since_last_registry_update",
         "since the table changed or was confirmed",
         since,
+    );
+    out.family(
+        "route_registration_latency",
+        "histogram",
+        "from endpoint_updated_at_ns until routable, in ms",
+    );
+    out.histogram(
+        "route_registration_latency",
+        &[],
+        &registry.registration_latency(),
+        &REGISTRATION_LATENCY,
+        Scale::Thousandth,
     );
     let buffered = registry.buffered_messages.get();
     out.gauge(

@@ -23,6 +23,8 @@ pub struct RegistryConfig {
     pub sharding: Sharding,
     /// The segments that `sharding` speaks of.
     pub isolation_segments: Vec<String>,
+    /// How long after the start registrations tell nothing about how late they are.
+    pub latency_muzzle: Duration,
 }
 
 /// Which registrations count: gorouter's `routing_table_sharding_mode`.
@@ -93,6 +95,7 @@ impl Default for RegistryConfig {
             empty_pool_timeout: Duration::ZERO,
             sharding: Sharding::All,
             isolation_segments: Vec::new(),
+            latency_muzzle: Duration::from_secs(30),
         }
     }
 }
@@ -272,6 +275,12 @@ impl RegistryConfig {
             "empty_pool_timeout",
             "How long a route without endpoints is remembered for that.",
             &mut self.empty_pool_timeout,
+        );
+        keys.key(
+            "route_latency_metric_muzzle_duration",
+            "How long after the start route_registration_latency is not measured: what registers \
+             then was there before the router.",
+            &mut self.latency_muzzle,
         );
         self.sharding_keys(keys);
     }

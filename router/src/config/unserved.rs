@@ -240,12 +240,6 @@ const ROWS: &[Row] = &[
         "active apps are not published",
     ),
     Row(
-        "route_latency_metric_muzzle_duration",
-        Moot,
-        Set,
-        "no registration latency is measured",
-    ),
-    Row(
         "publish_start_message_interval",
         Moot,
         Set,

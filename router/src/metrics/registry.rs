@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use router_core::histogram::{Distribution, MICROSECONDS};
 
 use super::{Counter, Gauge};
 
@@ -52,11 +55,12 @@ struct ComponentMessages {
 
 /// Counters and states of the table's writer, and of the bus and the snapshot behind it.
 ///
-/// All but the message counts are single atomics. The message counts are a small map behind a
-/// lock that is held for one increment, on the writer's own thread and never by a request.
-#[derive(Debug, Default)]
+/// All but the message counts and the latency are single atomics. Those are behind locks that are
+/// held for one increment, on the registrar's own threads and never by a request.
+#[derive(Debug)]
 pub struct RegistryMetrics {
     messages: Mutex<MessageCounts>,
+    latency: Mutex<Distribution>,
     /// Endpoints removed because nobody renewed them.
     pub routes_pruned: Counter,
     /// Messages that could not be understood or were refused.
@@ -83,6 +87,27 @@ pub struct RegistryMetrics {
     pub bus_losses: Counter,
 }
 
+impl Default for RegistryMetrics {
+    fn default() -> Self {
+        Self {
+            messages: Mutex::default(),
+            latency: Mutex::new(Distribution::new(&MICROSECONDS)),
+            routes_pruned: Counter::default(),
+            invalid_messages: Counter::default(),
+            dropped_messages: Counter::default(),
+            buffered_messages: Gauge::default(),
+            generation: Gauge::default(),
+            routes: Gauge::default(),
+            endpoints: Gauge::default(),
+            updated_at: Gauge::default(),
+            snapshot_written_unix: Gauge::default(),
+            snapshot_failures: Counter::default(),
+            bus_state: Gauge::default(),
+            bus_losses: Counter::default(),
+        }
+    }
+}
+
 impl RegistryMetrics {
     /// [`bus_state`](Self::bus_state) of a router without a bus.
     pub const BUS_NONE: u64 = 0;
@@ -99,6 +124,19 @@ impl RegistryMetrics {
     /// An unregistration from that component was applied.
     pub fn unregistered(&self, component: &str) {
         self.message(component, |row| row.unregistered += 1);
+    }
+
+    /// An endpoint became routable so long after its registrar came to know of it.
+    pub fn routable_after(&self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let mut all = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        all.add(micros);
+    }
+
+    /// How late endpoints became routable, in microseconds.
+    pub fn registration_latency(&self) -> Distribution {
+        let all = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        all.clone()
     }
 
     fn message(&self, component: &str, count: impl FnOnce(&mut ComponentMessages)) {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub rules: RegistrationRules,
     /// How often claims that lapsed are looked for; none: never.
     pub prune_interval: Option<Duration>,
+    /// How long registrations tell nothing about how late they are.
+    pub latency_muzzle: Duration,
     /// How often the absence of the bus is logged.
     pub remind_interval: Duration,
 }
@@ -60,6 +62,7 @@ impl Settings {
             },
             // Without a bus nobody renews a claim, and the operator's do not lapse.
             prune_interval: config.bus.as_ref().map(|_| config.registry.prune_interval),
+            latency_muzzle: config.registry.latency_muzzle,
             remind_interval: ping.unwrap_or(Duration::from_secs(20)),
         }
     }

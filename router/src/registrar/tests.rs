@@ -15,6 +15,7 @@ use crate::metrics::RegistryMetrics;
 
 const PRUNE_INTERVAL: Duration = Duration::from_millis(20);
 const THRESHOLD: Duration = Duration::from_secs(120);
+const MUZZLE: Duration = Duration::from_secs(30);
 
 /// A registrar, and a client of the same bus.
 struct Fixture {
@@ -42,6 +43,7 @@ impl Fixture {
                 http2: false,
             },
             prune_interval: Some(PRUNE_INTERVAL),
+            latency_muzzle: MUZZLE,
             remind_interval: Duration::from_secs(20),
         };
         let registrar = Registrar::start(
@@ -149,6 +151,39 @@ async fn next_start(starts: &mut Subscription<Start>) {
     let start = tokio::time::timeout(PATIENCE, starts.next()).await;
     let start = start.expect("router.start in time").unwrap();
     assert_eq!(start.decode().unwrap(), start_message());
+}
+
+#[tokio::test]
+async fn it_is_measured_how_late_new_endpoints_are_once_the_start_is_over() {
+    let hub = Hub::new();
+    let (fixture, bus) = Fixture::in_memory(&hub).await;
+    let register = async |uri: &str, updated_at: i64| {
+        let message = Register {
+            endpoint_updated_at_ns: updated_at,
+            ..claim(uri)
+        };
+        bus.publish(&ROUTER_REGISTER, &message).await.unwrap();
+        fixture.until("registered", |f| f.has(uri)).await;
+    };
+    let measured = || fixture.metrics().registration_latency();
+    // In 2001: a latency of years, whatever the clock of this machine says.
+    let long_ago = 1_000_000_000_000_000_000;
+    register("early.test", long_ago).await;
+    fixture.pass(MUZZLE);
+    register("unsaid.test", 0).await;
+    register("late.test", long_ago).await;
+    // Only what is new counts, and a table is measured after it is published.
+    register("late.test", long_ago).await;
+    let counted = eventually_async(PATIENCE, || measured().count() > 0).await;
+    assert!(counted);
+    register("ahead.test", i64::MAX).await;
+    assert!(eventually_async(PATIENCE, || measured().count() == 2).await);
+    assert!(measured().sum() > 20 * 365 * 86_400 * 1_000_000);
+    assert_eq!(
+        measured().at_most(10),
+        1,
+        "nothing is routable before it is known"
+    );
 }
 
 #[tokio::test]

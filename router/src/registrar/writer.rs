@@ -1,7 +1,7 @@
 //! The thread that changes the table.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use router_core::coalesce::{Batch, Notice};
 use router_core::registry::{Change, Command, Cycle, Registry};
@@ -10,6 +10,7 @@ use router_core::tick::Tick;
 use super::inbox::{Inbox, Work};
 use super::report::Report;
 use super::retired::Retired;
+use super::settings::Settings;
 use super::{Now, Outlets};
 use crate::metrics::Action;
 
@@ -32,6 +33,11 @@ pub(super) struct Writer {
     next_prune: Tick,
     retired: Retired,
     report: Report,
+    /// From when on it is measured how late registrations are.
+    measured_from: Tick,
+    /// When registrars came to know of the endpoints that the next table brings, in nanoseconds
+    /// since 1970.
+    known_at: Vec<i64>,
 }
 
 impl Writer {
@@ -39,10 +45,12 @@ impl Writer {
         registry: Registry,
         inbox: Arc<Inbox>,
         outlets: Outlets,
-        prune_interval: Option<Duration>,
+        settings: &Settings,
         now: Now,
     ) -> Self {
+        let prune_interval = settings.prune_interval;
         let next_prune = now().plus(prune_interval.unwrap_or_default());
+        let measured_from = now().plus(settings.latency_muzzle);
         Self {
             registry,
             inbox,
@@ -52,6 +60,8 @@ impl Writer {
             prune_interval,
             next_prune,
             retired: Retired::default(),
+            measured_from,
+            known_at: Vec::new(),
         }
     }
 
@@ -138,6 +148,14 @@ impl Writer {
         metrics.registry.updated_at.set(now.as_millis());
         metrics.registry.buffered_messages.set(0);
         self.commit(&change);
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        let unix = unix.unwrap_or_default();
+        for known in self.known_at.drain(..) {
+            let known = Duration::from_nanos(known.unsigned_abs());
+            // Clocks differ: an endpoint is never routable before it is known.
+            let latency = unix.saturating_sub(known);
+            metrics.registry.routable_after(latency);
+        }
     }
 
     fn notice(&mut self, notice: Notice, now: Tick) -> Change {
@@ -148,6 +166,7 @@ impl Writer {
         };
         let component = registration.facts.tag("component");
         let component = component.map(|tag| tag.as_str().to_owned());
+        let known = registration.endpoint_updated_at_ns;
         let before = self.registry.counts();
         let change = self.registry.apply(notice.into(), now);
         let after = self.registry.counts();
@@ -160,6 +179,9 @@ impl Writer {
         } else {
             Action::Unmodified
         };
+        if action == Action::Added && known > 0 && now >= self.measured_from {
+            self.known_at.push(known);
+        }
         let component = component.as_deref().unwrap_or_default();
         metrics.registry.registered(component, action);
         change
