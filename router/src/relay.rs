@@ -60,10 +60,22 @@ pub(crate) struct Relay {
     ended: bool,
     moved: u64,
     most: u64,
+    /// The most that is spliced at once, as long as the body is short.
+    bite: u64,
 }
 
 /// A plain body with more than this still to come is spliced.
 const SPLICE_FROM: u64 = 64 << 10;
+
+/// A body that has moved on so far lets others have their turn: short requests and other bodies.
+const TURN: u64 = 32 << 10;
+
+/// A bite. The kernel sends up to 64 KiB with their headers as one segment; a bite just above that
+/// would go as a long and a tiny one.
+const BITE: u64 = 60 << 10;
+
+/// A body is short as long as no more than this has moved.
+const SHORT: u64 = 1 << 20;
 
 /// Fewer bytes than this at once are cheaper to copy than to splice.
 const CALM: u64 = 8 << 10;
@@ -90,7 +102,16 @@ impl Relay {
             ended: matches!(length, BodyLength::Empty),
             moved: 0,
             most,
+            bite: u64::MAX,
         }
+    }
+
+    /// Splices in small bites as long as the body is short: a client takes a response in small
+    /// reads, and finds it still in the cache then.
+    #[must_use]
+    pub(crate) const fn in_bites(mut self) -> Self {
+        self.bite = BITE;
+        self
     }
 
     /// Payload bytes taken from the sender so far.
@@ -164,6 +185,7 @@ impl Relay {
         to: &Socket,
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
+        let turn_ends = self.moved.saturating_add(TURN);
         loop {
             ready!(self.poll_flush(cx, to)).map_err(|_| Broken::Sink)?;
             if self.has_unread() && !self.ended && self.decode()? {
@@ -172,13 +194,12 @@ impl Relay {
             if self.ended && self.splice.as_ref().is_none_or(Splice::is_empty) {
                 return Poll::Ready(Ok(()));
             }
-            if self.may_splice(from, to) {
-                match self.poll_splice(cx, from, to, tools) {
-                    Poll::Ready(Ok(true)) => continue,
-                    Poll::Ready(Ok(false)) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return Poll::Pending,
-                }
+            if self.moved >= turn_ends {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.may_splice(from, to) && ready!(self.poll_splice(cx, from, to, tools))? {
+                continue;
             }
             ready!(self.poll_fill(cx, from, tools))?;
         }
@@ -308,8 +329,7 @@ impl Relay {
         long || self.splice.is_some()
     }
 
-    /// Splices until the source is dry. Says whether to go on with splicing or copying (`false`:
-    /// there are no pipes to be had).
+    /// Moves a pipe full. Says whether that was possible: if not, there are no pipes to be had.
     fn poll_splice(
         &mut self,
         cx: &mut Context<'_>,
@@ -326,39 +346,41 @@ impl Relay {
             self.in_spate = true;
             return Poll::Ready(Ok(false));
         };
-        loop {
-            ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
-            let left = match self.incoming {
-                Incoming::Exact { left } => left,
-                _ if self.in_spate => u64::MAX,
-                _ => {
-                    self.splice = None;
-                    return Poll::Ready(Ok(true));
-                }
-            };
-            if left == 0 {
-                self.ended = true;
-                self.splice = None;
-                return Poll::Ready(Ok(true));
-            }
-            let Poll::Ready(filled) = splice.poll_fill(cx, from, left) else {
-                // Whoever waits does so without a pipe.
-                self.splice = None;
-                return Poll::Pending;
-            };
-            let count = filled.map_err(|_| Broken::Source)?;
-            self.in_spate = count >= CALM;
-            if count == 0 {
-                self.splice = None;
-                return Poll::Ready(self.source_ended().map(|()| true));
-            }
-            self.moved += count;
-            if self.moved > self.most {
-                return Poll::Ready(Err(Broken::TooLong));
-            }
-            if let Incoming::Exact { left } = &mut self.incoming {
-                *left -= count;
-            }
+        ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
+        let left = match self.incoming {
+            Incoming::Exact { left } => left,
+            _ if self.in_spate => u64::MAX,
+            _ => 0,
+        };
+        if left == 0 {
+            self.ended = matches!(self.incoming, Incoming::Exact { .. });
+            self.splice = None;
+            return Poll::Ready(Ok(true));
         }
+        let bite = if self.moved < SHORT {
+            self.bite
+        } else {
+            u64::MAX
+        };
+        let Poll::Ready(filled) = splice.poll_fill(cx, from, left.min(bite)) else {
+            // Whoever waits does so without a pipe.
+            self.splice = None;
+            return Poll::Pending;
+        };
+        let count = filled.map_err(|_| Broken::Source)?;
+        self.in_spate = count >= CALM;
+        if count == 0 {
+            self.splice = None;
+            return Poll::Ready(self.source_ended().map(|()| true));
+        }
+        self.moved += count;
+        if self.moved > self.most {
+            return Poll::Ready(Err(Broken::TooLong));
+        }
+        if let Incoming::Exact { left } = &mut self.incoming {
+            *left -= count;
+        }
+        ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
+        Poll::Ready(Ok(true))
     }
 }

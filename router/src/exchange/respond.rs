@@ -54,7 +54,7 @@ impl Exchange {
             (head.body, head.end)
         };
         let received = response.received.take();
-        let mut relay = Relay::new(length, chunks, received, start, u64::MAX);
+        let mut relay = Relay::new(length, chunks, received, start, u64::MAX).in_bites();
         let end = self.forward(draft, &mut response, &mut relay).await;
         self.story.response_bytes = relay.moved();
         if let Upload::Underway(upload) = &response.upload {
