@@ -10,7 +10,7 @@ use std::time::Duration;
 use benches::fleet;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use router_core::balance::Balance;
-use router_core::endpoint::{Description, Facts, Origin};
+use router_core::endpoint::{Description, Digest, Facts, Origin};
 use router_core::pool::Want;
 use router_core::registration::Registration;
 use router_core::registry::{Command, Registry, RegistryConfig};
@@ -63,6 +63,7 @@ fn pool_of(endpoints: u16, balance: Balance) -> Registry {
             facts: Facts::new(&description).unwrap(),
             origin: Origin::Bus,
             endpoint_updated_at_ns: 0,
+            digest: Digest::NONE,
         };
         registry.apply(Command::Register(registration), fleet::NOW);
     }

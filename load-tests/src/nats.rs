@@ -6,11 +6,23 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bus::Bus;
-use protocol::bus::{ROUTER_REGISTER, Register};
+use protocol::bus::{Message as _, ROUTER_REGISTER, Register};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use crate::server::Server;
 use crate::site::{Site, find_program, free_address};
+
+/// A subject that nobody subscribes to.
+const UNHEARD: &str = "load-tests.unheard";
+
+/// Who hears what is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The routers.
+    Routers,
+    /// Nobody: the same work for this process and the server, none for a router.
+    Nobody,
+}
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Heartbeats leave in batches of this spacing.
@@ -72,11 +84,17 @@ impl Nats {
         Ok(self.bus.flush().await?)
     }
 
-    /// Publishes the claims again, in turn, at `rate` messages a second for `time`.
+    /// Publishes the claims again, in turn, at `rate` messages a second for `time`, to `audience`.
     ///
     /// # Errors
     /// When the server is lost.
-    pub async fn heartbeats(&self, claims: &Claims, rate: u32, time: Duration) -> Result<()> {
+    pub async fn heartbeats(
+        &self,
+        claims: &Claims,
+        rate: u32,
+        time: Duration,
+        audience: Audience,
+    ) -> Result<()> {
         let began = Instant::now();
         let mut beat: Interval = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -90,7 +108,11 @@ impl Nats {
             )]
             let due = (began.elapsed().as_secs_f64() * f64::from(rate)) as usize;
             while sent < due {
-                self.send(&claims.message(sent % claims.count)).await?;
+                let claim = claims.message(sent % claims.count);
+                match audience {
+                    Audience::Routers => self.send(&claim).await?,
+                    Audience::Nobody => self.bus.publish_raw(UNHEARD, claim.encode()).await?,
+                }
                 sent += 1;
             }
         }
@@ -179,7 +201,6 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::bus::Message as _;
 
     #[test]
     fn registrations_are_as_long_as_a_platforms() {

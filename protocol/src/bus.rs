@@ -5,7 +5,7 @@ mod router;
 mod subject;
 
 pub use router::{
-    Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER,
+    Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER,
     Register, RouteOptions, RouterEvent, Start, Tags,
 };
 pub use subject::{DecodeError, Message, Subject};

@@ -4,6 +4,7 @@ mod accept;
 pub mod access_log;
 pub mod admin;
 pub mod args;
+mod background;
 mod buffers;
 pub mod changes;
 pub mod client;

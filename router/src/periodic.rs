@@ -2,8 +2,10 @@
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use crate::background;
 
 /// A thread that does something at an interval. Dropping it stops and joins the thread.
 #[derive(Debug)]
@@ -32,8 +34,7 @@ impl Periodic {
         mut work: impl FnMut(Turn) + Send + 'static,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new().name(name.to_owned());
-        let thread = thread.spawn(move || {
+        let thread = background::spawn(name, move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 work(Turn::Next);
             }

@@ -16,7 +16,7 @@ mod writer;
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use bus::BusError;
 use router_core::endpoint::{Endpoint, Origin};
@@ -26,6 +26,7 @@ use router_core::route::RouteKey;
 use router_core::tick::Tick;
 use tokio::sync::oneshot;
 
+use crate::background;
 use crate::changes::Changes;
 use crate::health::Health;
 use crate::metrics::{Metrics, RegistryMetrics};
@@ -136,9 +137,7 @@ impl Registrar {
             Arc::clone(&now),
         );
         writer.publish();
-        let name = || "registrar".to_owned();
-        let thread = thread::Builder::new().name(name());
-        registrar.writer = Some(thread.spawn(move || writer.run())?);
+        registrar.writer = Some(background::spawn("registrar", move || writer.run())?);
         if settings.bus.is_some() {
             let state = &outlets.metrics.registry.bus_state;
             state.set(RegistryMetrics::BUS_DOWN);
@@ -190,8 +189,7 @@ fn start_reader(
         .build()?;
     let (stop, stopped) = oneshot::channel();
     let (report, reported) = std::sync::mpsc::sync_channel(1);
-    let thread = thread::Builder::new().name("bus".to_owned());
-    let thread = thread.spawn(move || {
+    let thread = background::spawn("bus", move || {
         runtime.block_on(async move {
             let bus = match settings.connect().await {
                 Ok(bus) => bus,

@@ -144,7 +144,7 @@ fn unix_millis() -> u64 {
 #[cfg(test)]
 mod tests {
     use arc_swap::ArcSwap;
-    use router_core::endpoint::{Description, Facts, Origin};
+    use router_core::endpoint::{Description, Digest, Facts, Origin};
     use router_core::registration::Registration;
     use router_core::registry::{Command, RegistryConfig};
     use router_core::route::RouteKey;
@@ -171,6 +171,7 @@ mod tests {
             facts: Facts::new(&description).unwrap(),
             origin,
             endpoint_updated_at_ns: 0,
+            digest: Digest::NONE,
         };
         registry.apply(Command::Register(registration), Tick::default());
     }

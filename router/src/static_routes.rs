@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use router_core::endpoint::{Description, Facts, Origin, RouteOptions, RoutePolicy};
+use router_core::endpoint::{Description, Digest, Facts, Origin, RouteOptions, RoutePolicy};
 use router_core::registration::Registration;
 use router_core::route::RouteKey;
 
@@ -36,6 +36,7 @@ pub fn registrations(routes: &[StaticRoute], origin: Origin) -> Result<Vec<Regis
                     facts,
                     origin,
                     endpoint_updated_at_ns: 0,
+                    digest: Digest::NONE,
                 });
             }
         }

@@ -3,12 +3,14 @@
 //! Field names and meanings are those of the public Cloud Foundry messages, so that any registrar
 //! or emitter that speaks them works with us.
 
+mod glimpse;
 mod tags;
 
 use serde::{Deserialize, Serialize};
 
 use super::liberal;
 use super::subject::{DecodeError, Message, Subject, json_message};
+pub use glimpse::Glimpse;
 pub use tags::Tags;
 
 /// A route is claimed, or a claim renewed.

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::endpoint::{Description, Facts, Origin};
+    use crate::endpoint::{Description, Digest, Facts, Origin};
     use crate::registry::{Registry, RegistryConfig};
     use crate::tick::Tick;
 
@@ -206,6 +206,7 @@ mod tests {
             facts: Facts::new(&given).unwrap(),
             origin: Origin::Bus,
             endpoint_updated_at_ns: 0,
+            digest: Digest::NONE,
         })
     }
 

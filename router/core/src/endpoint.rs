@@ -1,6 +1,7 @@
 //! One address that serves a route, and what is known of it.
 
 mod component;
+mod digest;
 mod facts;
 mod stats;
 mod tags;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use crate::tick::Tick;
 pub use component::{ComponentId, Components};
+pub use digest::Digest;
+use digest::Said;
 pub(crate) use facts::address;
 pub use facts::{Description, Facts, RouteOptions, RoutePolicy, TooMuchText};
 pub use stats::{EndpointStats, InFlight};
@@ -75,6 +78,7 @@ pub struct Endpoint {
     component: Option<ComponentId>,
     origin: AtomicU8,
     renewed: AtomicU64,
+    said: Said,
     stats: Arc<EndpointStats>,
 }
 
@@ -87,6 +91,7 @@ impl Endpoint {
             component: None,
             origin: AtomicU8::new(origin as u8),
             renewed: AtomicU64::new(now.as_millis()),
+            said: Said::new(Digest::NONE),
             stats: Arc::default(),
         }
     }
@@ -104,6 +109,13 @@ impl Endpoint {
     #[must_use]
     pub fn with_component(self, component: Option<ComponentId>) -> Self {
         Self { component, ..self }
+    }
+
+    /// Sets the digest of the message that said all this.
+    #[must_use]
+    pub fn with_digest(self, digest: Digest) -> Self {
+        let said = Said::new(digest);
+        Self { said, ..self }
     }
 
     /// Its name within the process.
@@ -146,10 +158,22 @@ impl Endpoint {
         Tick::from_millis(self.renewed.load(Relaxed))
     }
 
-    /// Renews the claim. This is all that a heartbeat does.
-    pub fn renew(&self, origin: Origin, now: Tick) {
+    /// Renews the claim. This is all that a heartbeat does. `digest` is that of its message, which
+    /// said what is known.
+    pub fn renew(&self, origin: Origin, digest: Digest, now: Tick) {
         self.renewed.store(now.as_millis(), Relaxed);
         self.origin.store(origin as u8, Relaxed);
+        self.said.again(digest);
+    }
+
+    /// Renews the claim if the message with that digest is what last said what is known, on the
+    /// bus. Says whether it is.
+    pub fn renew_if_said(&self, digest: Digest, now: Tick) -> bool {
+        let repeated = self.origin() == Origin::Bus && self.said.is(digest);
+        if repeated {
+            self.renewed.store(now.as_millis(), Relaxed);
+        }
+        repeated
     }
 
     /// Gives the claim its whole lifetime again without anybody having confirmed it.

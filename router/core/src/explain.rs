@@ -163,7 +163,7 @@ fn nothing() -> Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{Description, Facts, RouteOptions};
+    use crate::endpoint::{Description, Digest, Facts, RouteOptions};
     use crate::registration::Registration;
     use crate::registry::{Command, Registry, RegistryConfig};
     use crate::route::RouteKey;
@@ -189,6 +189,7 @@ mod tests {
                 facts: Facts::new(&given).unwrap(),
                 origin: Origin::Bus,
                 endpoint_updated_at_ns: 0,
+                digest: Digest::NONE,
             };
             registry.apply(Command::Register(registration), Tick::from_millis(1_000));
         }
@@ -302,6 +303,7 @@ mod tests {
             facts: Facts::new(&given).unwrap(),
             origin: Origin::Bus,
             endpoint_updated_at_ns: 0,
+            digest: Digest::NONE,
         };
         registry.apply(Command::Register(registration), Tick::from_millis(1_000));
         let chosen = ask(&registry.table(), "a.test", "/").chosen;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::bus::{Register, RouteOptions as Wishes};
 
 use crate::balance::Balance;
-use crate::endpoint::{Description, Facts, Origin, RouteOptions, address};
+use crate::endpoint::{Description, Digest, Facts, Origin, RouteOptions, address};
 use crate::route::{BadUri, RouteKey};
 
 /// A claim: one endpoint serves one route.
@@ -20,6 +20,8 @@ pub struct Registration {
     pub origin: Origin,
     /// When the sender came to know of it, in nanoseconds since 1970; 0 when not said.
     pub endpoint_updated_at_ns: i64,
+    /// Of the message that says so.
+    pub digest: Digest,
 }
 
 /// The end of a claim.
@@ -109,7 +111,7 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 impl Registration {
-    /// The claims of a `router.register` message.
+    /// The claims of a `router.register` message. Whoever knows its digest adds it.
     ///
     /// # Errors
     /// When the message as a whole is not acceptable.
@@ -125,6 +127,7 @@ impl Registration {
             facts,
             origin: Origin::Bus,
             endpoint_updated_at_ns,
+            digest: Digest::NONE,
         }))
     }
 }

@@ -17,7 +17,7 @@ use crate::table::{RouteTable, hash};
 use crate::tick::Tick;
 pub use change::{Change, Event, Removal};
 pub use config::RegistryConfig;
-pub use heartbeat::renew;
+pub use heartbeat::{renew, repeat};
 
 /// Something to do to the table.
 #[derive(Debug, Clone)]
@@ -204,25 +204,30 @@ impl Registry {
 
     fn register(&mut self, registration: Registration, now: Tick, change: &mut Change) {
         let Registration {
-            key, facts, origin, ..
+            key,
+            facts,
+            origin,
+            digest,
+            ..
         } = registration;
         let known = self
             .table
             .get(&key)
             .and_then(|pool| pool.find(facts.address()));
         let Some((index, known)) = known else {
-            return self.add(key, facts, origin, now, change);
+            let endpoint = Endpoint::new(self.fresh_id(), facts, origin, now);
+            return self.add(key, endpoint.with_digest(digest), now, change);
         };
         if origin.rank() < known.origin().rank() {
             self.counts.refused += 1;
         } else if heartbeat::is_repeated(known, &facts, origin) {
-            known.renew(origin, now);
+            known.renew(origin, digest, now);
             self.counts.renewed += 1;
         } else {
             let known = Arc::clone(known);
             let component = self.component(&facts);
             let updated = known.updated(facts, origin, now).with_component(component);
-            let endpoint = Arc::new(updated);
+            let endpoint = Arc::new(updated.with_digest(digest));
             self.counts.updated += 1;
             self.edit(&key, |pool, default| {
                 pool.replace(index, Arc::clone(&endpoint), default)
@@ -232,12 +237,15 @@ impl Registry {
         }
     }
 
-    fn add(&mut self, key: RouteKey, facts: Facts, origin: Origin, now: Tick, change: &mut Change) {
+    fn fresh_id(&mut self) -> EndpointId {
         let id = EndpointId(self.next_id);
         self.next_id += 1;
-        let component = self.component(&facts);
-        let endpoint = Endpoint::new(id, facts, origin, now).with_component(component);
-        let endpoint = Arc::new(endpoint);
+        id
+    }
+
+    fn add(&mut self, key: RouteKey, endpoint: Endpoint, now: Tick, change: &mut Change) {
+        let component = self.component(endpoint.facts());
+        let endpoint = Arc::new(endpoint.with_component(component));
         if self.table.get(&key).is_none() {
             change.push(Event::RouteAdded { key: key.clone() });
         }

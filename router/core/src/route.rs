@@ -72,12 +72,7 @@ impl RouteKey {
         {
             return Err(BadUri::BadCharacter);
         }
-        let host_len = u16::try_from(host.len()).map_err(|_| BadUri::TooLong)?;
-        let mut text = String::with_capacity(host.len() + path.len());
-        text.push_str(host);
-        text.push_str(path);
-        text.make_ascii_lowercase();
-        Ok(Self(Text::new(&text, host_len)))
+        Text::new(host, path).map(Self).ok_or(BadUri::TooLong)
     }
 
     /// The whole key, host and path together.
@@ -127,24 +122,29 @@ impl RouteKey {
 }
 
 impl Text {
-    fn new(text: &str, host_len: u16) -> Self {
-        let mut bytes = [0; INLINE];
-        if let (Some(place), Ok(len), Ok(host_len)) = (
-            bytes.get_mut(..text.len()),
-            u8::try_from(text.len()),
-            u8::try_from(host_len),
-        ) {
-            place.copy_from_slice(text.as_bytes());
-            return Self::Inline {
+    /// The two behind one another, in lower case; nothing when the host is far too long.
+    fn new(host: &str, path: &str) -> Option<Self> {
+        let length = host.len() + path.len();
+        if length <= INLINE {
+            let mut bytes = [0; INLINE];
+            let (before, behind) = bytes[..length].split_at_mut(host.len());
+            before.copy_from_slice(host.as_bytes());
+            behind.copy_from_slice(path.as_bytes());
+            bytes.make_ascii_lowercase();
+            return Some(Self::Inline {
                 bytes,
-                len,
-                host_len,
-            };
+                len: u8::try_from(length).ok()?,
+                host_len: u8::try_from(host.len()).ok()?,
+            });
         }
-        Self::Shared {
+        let mut text = String::with_capacity(length);
+        text.push_str(host);
+        text.push_str(path);
+        text.make_ascii_lowercase();
+        Some(Self::Shared {
             text: text.into(),
-            host_len,
-        }
+            host_len: u16::try_from(host.len()).ok()?,
+        })
     }
 }
 

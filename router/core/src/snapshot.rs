@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::endpoint::{Facts, Origin};
+use crate::endpoint::{Digest, Facts, Origin};
 use crate::registration::Registration;
 use crate::route::RouteKey;
 use crate::table::RouteTable;
@@ -203,6 +203,7 @@ impl<'a> Registrations<'a> {
                 facts,
                 origin,
                 endpoint_updated_at_ns: 0,
+                digest: Digest::NONE,
             }));
         }
     }
@@ -289,6 +290,7 @@ mod tests {
             facts: Facts::new(given).unwrap(),
             origin: Origin::Bus,
             endpoint_updated_at_ns: 0,
+            digest: Digest::NONE,
         }
     }
 

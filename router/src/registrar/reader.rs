@@ -2,16 +2,21 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, Delivery, Event, Subscription};
+use foldhash::quality::RandomState;
 use protocol::bus::{
-    Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_START, Register, RouterEvent, Start,
+    Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, Register,
+    RouterEvent, Start,
 };
 use router_core::coalesce::Notice;
+use router_core::endpoint::Digest;
 use router_core::registration::{Accepted, Registration, RegistrationRules, Rejection, Withdrawal};
-use router_core::registry::renew;
+use router_core::registry::{renew, repeat};
+use router_core::tick::Tick;
 use tokio::time::{Instant, sleep_until};
 
 use super::inbox::Inbox;
@@ -39,6 +44,7 @@ pub(super) struct Reader {
     start: Start,
     remind_interval: Duration,
     now: Now,
+    hasher: RandomState,
 }
 
 impl Reader {
@@ -54,6 +60,7 @@ impl Reader {
             inbox,
             outlets,
             now,
+            hasher: RandomState::default(),
             rules: settings.rules,
             start: settings.start,
             remind_interval: settings.remind_interval,
@@ -97,10 +104,15 @@ impl Reader {
     }
 
     fn read(&self, delivery: &Delivery, notices: &mut VecDeque<Notice>) {
+        let digest = self.digest(delivery.payload());
+        if notices.is_empty() && self.repeats(delivery, digest) {
+            return;
+        }
         match RouterEvent::decode(delivery.subject(), delivery.payload()) {
             Ok(RouterEvent::Register(message)) => {
                 let mut accepted = Registration::from_message(&message, &self.rules);
                 if let Ok(Accepted { claims, .. }) = &mut accepted {
+                    claims.iter_mut().for_each(|claim| claim.digest = digest);
                     claims.retain(|claim| !(notices.is_empty() && self.renew(claim)));
                 }
                 self.accept(delivery, &message, accepted, notices, Notice::Register);
@@ -114,8 +126,45 @@ impl Reader {
         }
     }
 
-    /// Renews a claim that is only repeated, as nearly all are, without troubling the writer. Says
-    /// whether that is all there was to do. Nothing may be waiting that was said before.
+    /// Stands for the bytes of a message, in this process.
+    fn digest(&self, payload: &[u8]) -> Digest {
+        Digest(self.hasher.hash_one(payload).max(1))
+    }
+
+    /// Renews the claims of a registration that is repeated byte for byte, as nearly all are, without
+    /// taking it apart. Says whether that is all there was to do.
+    fn repeats(&self, delivery: &Delivery, digest: Digest) -> bool {
+        let Some(calm) = self.inbox.calm() else {
+            return false;
+        };
+        if delivery.subject() != ROUTER_REGISTER.name() {
+            return false;
+        }
+        let Some(glimpse) = Glimpse::of(delivery.payload()) else {
+            return false;
+        };
+        let Glimpse {
+            uris,
+            host,
+            port,
+            tls_port,
+        } = glimpse;
+        let port = if tls_port == 0 { port } else { tls_port };
+        let now = (self.now)();
+        let table = self.outlets.routes.load();
+        let repeated = repeat(&table, &uris, (host, port), digest, now);
+        let Some(component) = repeated.filter(|_| self.inbox.still(calm)) else {
+            return false;
+        };
+        let name = component.and_then(|id| table.components().names().nth(id.index()));
+        for _ in &uris {
+            self.renewed(name.unwrap_or_default(), now);
+        }
+        true
+    }
+
+    /// Renews a claim that says nothing new, without troubling the writer. Says whether that is all
+    /// there was to do. Nothing may be waiting that was said before.
     fn renew(&self, claim: &Registration) -> bool {
         let Some(calm) = self.inbox.calm() else {
             return false;
@@ -123,13 +172,16 @@ impl Reader {
         let now = (self.now)();
         let renewed = renew(&self.outlets.routes.load(), claim, now) && self.inbox.still(calm);
         if renewed {
-            let metrics = &self.outlets.metrics.registry;
             let component = claim.facts.tag("component");
-            let component = component.as_ref().map_or("", |tag| tag.as_str());
-            metrics.registered(component, Action::Refreshed);
-            metrics.updated_at.set(now.as_millis());
+            self.renewed(component.as_ref().map_or("", |tag| tag.as_str()), now);
         }
         renewed
+    }
+
+    fn renewed(&self, component: &str, now: Tick) {
+        let metrics = &self.outlets.metrics.registry;
+        metrics.registered(component, Action::Refreshed);
+        metrics.updated_at.set(now.as_millis());
     }
 
     fn accept<T>(

@@ -11,7 +11,7 @@ use tests_kit::eventually::eventually_async;
 use tests_kit::{FaultProxy, NatsProgram, NatsServer, PATIENCE};
 
 use super::*;
-use crate::metrics::RegistryMetrics;
+use crate::metrics::{Action, RegistryMetrics};
 
 const PRUNE_INTERVAL: Duration = Duration::from_millis(20);
 const THRESHOLD: Duration = Duration::from_secs(120);
@@ -151,6 +151,36 @@ async fn next_start(starts: &mut Subscription<Start>) {
     let start = tokio::time::timeout(PATIENCE, starts.next()).await;
     let start = start.expect("router.start in time").unwrap();
     assert_eq!(start.decode().unwrap(), start_message());
+}
+
+#[tokio::test]
+async fn the_same_bytes_renew_a_claim_and_make_it_anew_once_it_is_given_up() {
+    let hub = Hub::new();
+    let (fixture, bus) = Fixture::in_memory(&hub).await;
+    let message = claim("a.test");
+    let renewed = || {
+        let endpoint = fixture.outlets.routes.load();
+        let pool = endpoint.lookup("a.test", "/").cloned();
+        pool.map(|pool| pool.endpoints()[0].renewed())
+    };
+    for round in 0..3 {
+        for _ in 0..3 {
+            fixture.pass(Duration::from_secs(1));
+            let now = Tick::from_millis(fixture.millis.load(Ordering::SeqCst));
+            bus.publish(&ROUTER_REGISTER, &message).await.unwrap();
+            fixture.until("renewed", |_| renewed() == Some(now)).await;
+        }
+        bus.publish(&ROUTER_UNREGISTER, &message).await.unwrap();
+        fixture.until("given up", |f| !f.has("a.test")).await;
+        let mut counts = Vec::new();
+        let count = |_: &str, action, count| counts.push((action, count));
+        fixture.metrics().registrations(count);
+        let added = round + 1;
+        assert_eq!(
+            counts,
+            [(Action::Added, added), (Action::Refreshed, 2 * added)]
+        );
+    }
 }
 
 #[tokio::test]

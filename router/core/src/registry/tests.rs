@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::{Description, RouteOptions, RoutePolicy};
+use crate::endpoint::{Description, Digest, RouteOptions, RoutePolicy};
 
 const THRESHOLD: u64 = 120;
 
@@ -34,6 +34,7 @@ fn claim(uri: &str, given: Description<'_>) -> Registration {
         facts: Facts::new(&given).unwrap(),
         origin: Origin::Bus,
         endpoint_updated_at_ns: 0,
+        digest: Digest::NONE,
     }
 }
 
