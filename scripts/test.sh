@@ -34,7 +34,7 @@ tools_pid=$!
 trap 'kill -- "-$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
 tools_done() { ! kill -0 "$tools_pid" 2>/dev/null; }
 
-step "what is missing" "$root/scripts/setup.sh" bus peers gates
+step "what is missing" "$root/scripts/setup.sh" bus older-bus peers gates
 step "format" cargo fmt --all --check
 step "lints" clippy
 step "docs" docs
@@ -42,6 +42,9 @@ step "optimised build" optimised
 step "instruction and allocation gates" "$root/scripts/gates.sh"
 have valgrind || skipped "instruction gate" "valgrind is missing"
 step "benches, one pass each" bench_smoke
+for program in haproxy nginx wrk oha; do
+    have "$program" || skipped "load tests with $program" "it is missing"
+done
 step "load tests, smoke run" load_smoke
 
 if have cargo-deny || wait_for 600 tools_done && have cargo-deny; then

@@ -186,6 +186,15 @@ impl Observer {
     }
 }
 
+/// Whether servers and certificates can be understood.
+pub(crate) fn check(options: &Options) -> Result<(), BusError> {
+    addresses(options)?;
+    options
+        .tls
+        .as_ref()
+        .map_or(Ok(()), |tls| tls::client_config(tls).map(drop))
+}
+
 fn client_options(options: &Options, observer: &Arc<Observer>) -> Result<ConnectOptions, BusError> {
     let chooser = Arc::clone(observer);
     let observer = Arc::clone(observer);

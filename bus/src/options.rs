@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::BusError;
+
 /// Where the servers are and how to behave towards them.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -38,6 +40,16 @@ impl Default for Options {
             max_pause: Duration::from_secs(4),
             subscription_capacity: 131_072,
         }
+    }
+}
+
+impl Options {
+    /// Whether a connection can be tried with them. Opens none.
+    ///
+    /// # Errors
+    /// [`BusError::Options`].
+    pub fn check(&self) -> Result<(), BusError> {
+        crate::nats::check(self)
     }
 }
 

@@ -26,7 +26,8 @@ pub enum Measure {
     RoutesMib,
     /// Share of one core spent on heartbeats, in percent.
     HeartbeatCpu,
-    /// 99th percentile while registrations are renewed, divided by the same at rest.
+    /// 99th percentile while registrations are renewed, divided by the same while nobody
+    /// hears them.
     ChurnP99,
     /// Median of registration published to first routed request, in milliseconds.
     RegisterP50,

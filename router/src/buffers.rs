@@ -37,30 +37,43 @@ impl Buffers {
     #[inline]
     #[must_use]
     pub(crate) fn head(self: &Rc<Self>) -> Buffer {
-        let bytes = self.heads.borrow_mut().pop();
-        Buffer::new(
-            bytes.unwrap_or_else(|| vec![0; HEAD].into()),
-            Rc::clone(self),
-        )
+        self.take(&self.heads, HEAD)
     }
 
     /// An empty buffer of 16 KiB.
     #[inline]
     #[must_use]
     pub(crate) fn small(self: &Rc<Self>) -> Buffer {
-        let bytes = self.small.borrow_mut().pop();
-        Buffer::new(
-            bytes.unwrap_or_else(|| vec![0; SMALL].into()),
-            Rc::clone(self),
-        )
+        self.take(&self.small, SMALL)
     }
 
     /// An empty buffer of 256 KiB.
     #[must_use]
     pub(crate) fn large(self: &Rc<Self>) -> Buffer {
-        let bytes = self.large.borrow_mut().pop();
+        self.take(&self.large, LARGE)
+    }
+
+    /// A buffer with these bytes in it, and room for more.
+    #[must_use]
+    pub(crate) fn holding(self: &Rc<Self>, bytes: &[u8]) -> Buffer {
+        let mut buffer = if bytes.len() < SMALL {
+            self.small()
+        } else {
+            self.large()
+        };
+        if bytes.len() >= buffer.capacity() {
+            buffer = Buffer::new(vec![0; bytes.len() + SMALL].into(), Rc::clone(self));
+        }
+        buffer.bytes[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled = bytes.len();
+        buffer
+    }
+
+    #[inline]
+    fn take(self: &Rc<Self>, free: &RefCell<Vec<Box<[u8]>>>, size: usize) -> Buffer {
+        let bytes = free.borrow_mut().pop();
         Buffer::new(
-            bytes.unwrap_or_else(|| vec![0; LARGE].into()),
+            bytes.unwrap_or_else(|| vec![0; size].into()),
             Rc::clone(self),
         )
     }
@@ -144,15 +157,19 @@ impl Buffer {
         self.bytes.copy_within(from, to);
     }
 
-    /// Makes room for heads larger than usual: at least `capacity` bytes in all.
-    pub(crate) fn grow(&mut self, capacity: usize) {
-        if capacity <= self.bytes.len() {
+    /// Makes room for heads larger than usual: the next size of buffer, and at last `most` bytes.
+    pub(crate) fn grow(&mut self, most: usize) {
+        if most <= self.bytes.len() {
             return;
         }
-        let mut larger = vec![0; capacity].into_boxed_slice();
-        larger[..self.filled].copy_from_slice(self.filled());
-        self.home
-            .give_back(std::mem::replace(&mut self.bytes, larger));
+        let mut larger = match self.bytes.len() {
+            ..SMALL => self.home.small(),
+            _ if most <= LARGE => self.home.large(),
+            _ => Self::new(vec![0; most].into(), Rc::clone(&self.home)),
+        };
+        larger.bytes[..self.filled].copy_from_slice(self.filled());
+        larger.filled = self.filled;
+        *self = larger;
     }
 
     /// Appends bytes that are known to fit; says whether they did.
@@ -196,11 +213,32 @@ mod tests {
         buffer.grow(100_000);
         assert_eq!(
             (buffer.filled(), buffer.capacity()),
-            (b"abc".as_slice(), 100_000)
+            (b"abc".as_slice(), LARGE)
         );
         assert_eq!(buffers.small.borrow().len(), 1);
         buffer.consume(2);
         assert_eq!(buffer.filled(), b"c");
+    }
+
+    #[test]
+    fn a_head_grows_size_by_size() {
+        let buffers = Buffers::new();
+        let mut buffer = buffers.head();
+        for expected in [SMALL, LARGE + 1, LARGE + 1] {
+            buffer.grow(LARGE + 1);
+            assert_eq!(buffer.capacity(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_held_fits_however_much_it_is() {
+        let buffers = Buffers::new();
+        for length in [0, 5, SMALL - 1, SMALL, LARGE - 1, LARGE, 3 * LARGE] {
+            let bytes = vec![7; length];
+            let buffer = buffers.holding(&bytes);
+            assert_eq!(buffer.filled(), bytes);
+            assert!(!buffer.is_full());
+        }
     }
 
     #[test]

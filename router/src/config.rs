@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use component::yaml::{self, Fault, Keys, Report};
+use router_core::error_page::{BadTemplate, ErrorPage};
 
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
@@ -109,6 +110,14 @@ pub enum ConfigError {
         /// `file:line: reason` each, at least one.
         Vec<String>,
     ),
+    /// The error page cannot be filled in.
+    #[error("{}: {source}", file.display())]
+    ErrorPage {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: BadTemplate,
+    },
 }
 
 impl Config {
@@ -162,10 +171,22 @@ impl Config {
                 .collect();
             return Err(ConfigError::Faults(lines));
         }
-        if let Some(file) = &self.headers.error_page {
-            read(file)?;
-        }
-        Ok(())
+        self.error_page().map(drop)
+    }
+
+    /// The page that answers of the router's own are put into, if one is configured.
+    ///
+    /// # Errors
+    /// The file cannot be read, or wants something filled in that there is not.
+    pub fn error_page(&self) -> Result<Option<ErrorPage>, ConfigError> {
+        let Some(file) = &self.headers.error_page else {
+            return Ok(None);
+        };
+        let page = ErrorPage::parse(&read(file)?);
+        page.map(Some).map_err(|source| ConfigError::ErrorPage {
+            file: file.clone(),
+            source,
+        })
     }
 
     /// The configuration as YAML that reads back as the same configuration, with secrets masked.
@@ -209,12 +230,9 @@ impl Config {
         let mut ping = self.bus.clone().unwrap_or_default().ping_interval;
         keys.key(
             "nats_client_ping_interval",
-            "How often the bus is probed.",
+            "How often the bus is probed. 0s: never.",
             &mut ping,
         );
-        if ping.is_zero() {
-            keys.fault("nats_client_ping_interval", "must be more than 0s");
-        }
         let named = keys.key("nats", NATS_DOC, &mut registry::BusKey(&mut self.bus));
         if keys.reading() && !named && (listed || filed) {
             self.bus = None;
@@ -223,6 +241,12 @@ impl Config {
             bus.ping_interval = ping;
         }
         self.snapshot.keys(keys);
+        if self.bus.is_none() && self.snapshot.file.is_some() {
+            keys.warn(
+                "snapshot_file",
+                "has no effect without a bus: nobody would confirm what an earlier run knew",
+            );
+        }
     }
 }
 

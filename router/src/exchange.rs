@@ -21,12 +21,14 @@ use component::shutdown::Phase;
 use router_core::failure::{Answer, Failure};
 use router_core::field::{FieldKind, Fields};
 use router_core::headers::client;
+use router_core::http1::Refusal;
 use router_core::http1::framing::BodyLength;
 use router_core::http1::request::RequestHead;
 use router_core::instance;
 
 use self::head::Arrived;
 use self::scratch::Scratch;
+pub(crate) use self::story::EXTRA;
 use self::story::Story;
 use crate::buffers::Buffer;
 use crate::connection::{After, Client, Job};
@@ -76,6 +78,7 @@ struct Exchange {
 impl Exchange {
     async fn serve(&mut self) -> After {
         self.client.answered.set(false);
+        self.scratch.forwarded_for.clear();
         match self.read_head().await {
             Ok(Arrived::Complete) => {}
             Ok(Arrived::Nothing) => return After::Close,
@@ -112,7 +115,7 @@ impl Exchange {
         if self.asks_for_health() {
             return Ok(self.answer_health().await);
         }
-        if self.head().authority.is_empty() {
+        if self.names_no_host() {
             return Err(Failure::EmptyHost);
         }
         if let BodyLength::Exact(length) = self.head().body
@@ -131,6 +134,15 @@ impl Exchange {
 
     fn fields(&self) -> Fields<'_> {
         self.head().fields(self.input.filled())
+    }
+
+    /// Whether the request names no host, or only its own sender: some load balancers put the
+    /// client's address there when an HTTP/1.0 request came without one.
+    fn names_no_host(&self) -> bool {
+        let (authority, _) = self.looked_up();
+        let host = router_core::host::bare(authority);
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        authority.is_empty() || address == self.client.peer_text()
     }
 
     /// Whether the load balancer asks for this router rather than for an app.
@@ -205,6 +217,10 @@ impl Exchange {
             Failure::Endpoint(_) => metrics.bad_gateway(),
             Failure::ConnectionLimit { .. } => metrics.exhausted(),
             Failure::ClientGone => return,
+            Failure::Refused(Refusal::EmptyContentLength) => {
+                metrics.empty_content_length();
+                metrics.rejected();
+            }
             _ => metrics.rejected(),
         }
         metrics.own_response(status);

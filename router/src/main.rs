@@ -10,7 +10,7 @@ use component::telemetry;
 use mimalloc::MiMalloc;
 use router::args::{Args, PASSWORD_VARIABLE};
 use router::config::{Config, Loaded};
-use router::{client, frame};
+use router::{client, frame, registrar};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -40,6 +40,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             out.write_all(config.to_yaml().as_bytes())?;
         } else if args.instead.check {
             config.check_files()?;
+            registrar::Settings::new(&config).check()?;
             writeln!(out, "ok")?;
         } else {
             return serve(config);

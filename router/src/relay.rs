@@ -67,7 +67,8 @@ pub(crate) struct Relay {
 /// A plain body with more than this still to come is spliced.
 const SPLICE_FROM: u64 = 64 << 10;
 
-/// A body that has moved on so far lets others have their turn: short requests and other bodies.
+/// A body that has moved on so far lets others have their turn: what is ready of short requests and
+/// other bodies.
 const TURN: u64 = 32 << 10;
 
 /// A bite. The kernel sends up to 64 KiB with their headers as one segment; a bite just above that
@@ -174,7 +175,8 @@ impl Relay {
         self.pending.wrote(count);
     }
 
-    /// Moves the body on as far as it goes now.
+    /// Moves the body on as far as it goes now, but for one turn: when that is over, the task wakes
+    /// itself and comes after all that are ready.
     ///
     /// # Errors
     /// The side that failed.
@@ -194,7 +196,7 @@ impl Relay {
             if self.ended && self.splice.as_ref().is_none_or(Splice::is_empty) {
                 return Poll::Ready(Ok(()));
             }
-            if self.moved >= turn_ends {
+            if self.moved >= turn_ends && !self.incoming.has_ended() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -353,6 +355,7 @@ impl Relay {
             _ => 0,
         };
         if left == 0 {
+            // All of the body has moved, or the rest of it comes in drops that are read instead.
             self.ended = matches!(self.incoming, Incoming::Exact { .. });
             self.splice = None;
             return Poll::Ready(Ok(true));

@@ -70,10 +70,11 @@ where
         runner.desk.job.set(Some(job));
         let result = poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| runner.body.as_mut().poll(cx)));
-            match runner.desk.result.take() {
-                Some(result) => Poll::Ready(Ok(result)),
-                None if polled.is_ok() => Poll::Pending,
-                None => Poll::Ready(Err(Panicked)),
+            match (polled, runner.desk.result.take()) {
+                // Also when the result was handed in before: this runner does nothing more.
+                (Err(_), _) => Poll::Ready(Err(Panicked)),
+                (Ok(_), Some(result)) => Poll::Ready(Ok(result)),
+                (Ok(_), None) => Poll::Pending,
             }
         })
         .await;

@@ -10,7 +10,6 @@ use component::address::ListenAddress;
 use component::shutdown::{self, Phase, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
-use router_core::error_page::{BadTemplate, ErrorPage};
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
@@ -37,14 +36,6 @@ pub enum StartError {
     /// A file that the configuration names cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The page for errors cannot be used.
-    #[error("{}: {source}", file.display())]
-    ErrorPage {
-        /// The file.
-        file: std::path::PathBuf,
-        /// What is wrong with it.
-        source: BadTemplate,
-    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -85,7 +76,7 @@ impl Router {
     /// # Errors
     /// What keeps it from serving. That the bus is not there does not.
     pub async fn start(config: Config, log_level: LogLevel) -> Result<Running, StartError> {
-        let error_page = error_page(&config)?;
+        let error_page = config.error_page()?;
         let listeners = listen(&config)?;
         let admin_listeners = listen_admin(&config).await?;
         let clock = Clock::start();
@@ -245,21 +236,6 @@ fn shared(
         access_log: log.state(),
     };
     (shared, asks)
-}
-
-fn error_page(config: &Config) -> Result<Option<ErrorPage>, StartError> {
-    let Some(file) = &config.headers.error_page else {
-        return Ok(None);
-    };
-    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
-        file: file.clone(),
-        source,
-    })?;
-    let page = ErrorPage::parse(&text).map_err(|source| StartError::ErrorPage {
-        file: file.clone(),
-        source,
-    })?;
-    Ok(Some(page))
 }
 
 fn listen(config: &Config) -> Result<Vec<Arc<Listener>>, StartError> {

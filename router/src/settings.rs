@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use component::size::ByteSize;
-use router_core::access_log::ExtraField;
+use router_core::access_log::{ExtraField, extra_header_name};
 use router_core::cidr::CidrSet;
 use router_core::error_page::ErrorPage;
 use router_core::headers::MOST_FIELDS;
@@ -54,7 +54,7 @@ impl Settings {
         let workers = config.workers.count();
         let process = &config.process;
         let lower = |name: &String| name.to_ascii_lowercase();
-        let snake = |name: &String| (lower(name), lower(name).replace('-', "_"));
+        let shown = |name: &String| (lower(name), extra_header_name(name));
         Self {
             workers,
             client: ClientSettings::new(&config.client),
@@ -70,7 +70,7 @@ impl Settings {
             router_address,
             zone: config.backend.prefer_zone.then(|| process.zone.clone()),
             empty_pool_is_503: !config.registry.empty_pool_timeout.is_zero(),
-            extra_headers_to_log: config.access_log.extra_headers.iter().map(snake).collect(),
+            extra_headers_to_log: config.access_log.extra_headers.iter().map(shown).collect(),
             logs_local_address: config
                 .access_log
                 .format
@@ -123,11 +123,15 @@ impl ClientSettings {
     }
 }
 
+fn or_forever(limit: Duration) -> Duration {
+    if limit.is_zero() { FOREVER } else { limit }
+}
+
 impl BackendSettings {
     fn new(config: &BackendConfig, workers: usize) -> Self {
         Self {
-            dial: config.dial_timeout,
-            dial_upgrade: config.websocket_dial_timeout,
+            dial: or_forever(config.dial_timeout),
+            dial_upgrade: or_forever(config.websocket_dial_timeout),
             request: config.endpoint_timeout,
             first_byte: config.first_byte_timeout,
             inactivity: config.inactivity_timeout,

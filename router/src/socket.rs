@@ -25,8 +25,10 @@ pub(crate) enum Glance {
     Quiet,
     /// Bytes are waiting.
     Bytes,
-    /// The other side sends no more, or the connection is broken.
+    /// The other side sends no more.
     Ended,
+    /// The connection is broken.
+    Broken,
 }
 
 impl Socket {
@@ -122,7 +124,7 @@ impl Socket {
             Ok((0, _)) => Glance::Ended,
             Ok(_) => Glance::Bytes,
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Glance::Quiet,
-            Err(_) => Glance::Ended,
+            Err(_) => Glance::Broken,
         }
     }
 
@@ -130,7 +132,7 @@ impl Socket {
     pub(crate) fn poll_glance(&self, cx: &mut Context<'_>) -> Poll<Glance> {
         loop {
             if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(Glance::Ended);
+                return Poll::Ready(Glance::Broken);
             }
             match self.glance() {
                 Glance::Quiet => self.forget_readable(),
@@ -146,7 +148,7 @@ impl Socket {
     pub(crate) fn seems_quiet(&self) -> bool {
         let look = || match self.glance() {
             Glance::Quiet => Err(io::ErrorKind::WouldBlock.into()),
-            Glance::Bytes | Glance::Ended => Ok(()),
+            Glance::Bytes | Glance::Ended | Glance::Broken => Ok(()),
         };
         self.try_io(Interest::READABLE, look).is_err()
     }

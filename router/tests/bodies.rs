@@ -199,3 +199,28 @@ fn a_request_body_arrives_while_it_is_being_sent() {
     client.send("second");
     assert_eq!(client.response("POST").text(), "both");
 }
+
+#[test]
+fn a_chunked_body_may_come_in_one_burst_with_a_long_head() {
+    let backend = Backend::start(script::echo());
+    let router = TestRouter::builder()
+        .yaml("max_request_header_bytes: 1048576")
+        .route("a.test", &[backend.address()])
+        .start();
+    let body = "0123456789abcdef".repeat(40 << 10);
+    let padding = "x".repeat(300 << 10);
+    let mut client = router.client();
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nX-Long: {padding}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    ));
+    let response = client.response("POST");
+    assert_eq!(response.status(), 200);
+    assert!(
+        response.body == body.as_bytes(),
+        "{} bytes",
+        response.body.len()
+    );
+    assert_eq!(client.get("a.test", "/").status(), 200);
+}

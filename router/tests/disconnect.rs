@@ -18,15 +18,17 @@ fn gone(backend: &Backend) -> bool {
 
 #[test]
 fn a_client_that_resets_while_it_waits_frees_the_backend() {
-    let gate = Gate::new();
-    let backend = Backend::start(script::slow(gate.clone(), script::ok("late")));
-    let router = TestRouter::to(&backend);
-    let mut client = router.client();
-    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert!(backend.wait_for_requests(1));
-    client.reset();
-    assert!(gone(&backend), "the backend goes on working for nobody");
-    gate.open();
+    for announced in ["", "Connection: close\r\n"] {
+        let gate = Gate::new();
+        let backend = Backend::start(script::slow(gate.clone(), script::ok("late")));
+        let router = TestRouter::to(&backend);
+        let mut client = router.client();
+        client.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{announced}\r\n"));
+        assert!(backend.wait_for_requests(1));
+        client.reset();
+        assert!(gone(&backend), "the backend goes on working for nobody");
+        gate.open();
+    }
 }
 
 #[test]

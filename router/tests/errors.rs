@@ -157,3 +157,36 @@ fn an_answer_to_head_has_no_body() {
     assert_eq!(client.response("HEAD").status(), 404);
     assert_eq!(client.get("none.test", "/").status(), 404);
 }
+
+#[test]
+fn a_request_that_names_its_own_sender_as_host() {
+    let router = TestRouter::builder().start();
+    for host in ["127.0.0.1", "127.0.0.1:80"] {
+        let response = router.client().get(host, "/");
+        let error = response.head.field("x-cf-routererror");
+        assert_eq!((response.status(), error), (400, Some("empty_host")));
+    }
+    assert_eq!(router.client().get("127.0.0.10", "/").status(), 404);
+}
+
+#[test]
+fn a_message_goes_into_the_page_that_is_configured() {
+    let page = std::env::temp_dir().join(format!("switchyard-page-{}.html", std::process::id()));
+    std::fs::write(
+        &page,
+        "<h1>{{.Status}} {{.StatusText}}</h1><p>{{.Message}}</p>",
+    )
+    .unwrap();
+    let key = format!("html_error_template_file: {}", page.display());
+    let router = TestRouter::builder().yaml(&key).start();
+    let response = router.client().get("none.test", "/");
+    assert_eq!(response.status(), 404);
+    let kind = response.head.field("content-type");
+    assert_eq!(kind, Some("text/html; charset=utf-8"));
+    let text = response.text();
+    assert!(
+        text.starts_with("<h1>404 Not Found</h1><p>Requested route ("),
+        "{text}"
+    );
+    std::fs::remove_file(&page).unwrap();
+}

@@ -230,3 +230,25 @@ fn a_fresh_connection_that_is_reset_is_tried_elsewhere_for_what_can_be_repeated(
     assert_eq!(bad.requests().len(), 1);
     assert_eq!(good.requests().len(), 2);
 }
+
+#[test]
+fn what_has_had_an_interim_response_is_not_asked_for_again() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send(script::ok("first"))?;
+        conversation.request()?;
+        conversation.send(hints)?;
+        // The reset must not overtake the hints.
+        conversation.finish()
+    });
+    let router = TestRouter::builder()
+        .yaml("workers: 1")
+        .route("a.test", &[backend.address()])
+        .start();
+    let mut client = router.client();
+    assert_eq!(client.get("a.test", "/").text(), "first");
+    let response = client.get("a.test", "/");
+    assert_eq!((response.status(), response.interim.len()), (502, 1));
+    assert_eq!(backend.requests().len(), 2);
+}

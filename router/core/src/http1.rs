@@ -63,6 +63,8 @@ pub enum Refusal {
     Host,
     /// A Content-Length that is not one number (§6.3).
     ContentLength,
+    /// A Content-Length without a value (§6.3).
+    EmptyContentLength,
     /// A Transfer-Encoding other than `chunked`, or beside a Content-Length, or in HTTP/1.0 (§6.1).
     TransferEncoding,
     /// A coding that the router does not know (§6.1).
@@ -104,6 +106,7 @@ impl Refusal {
             Self::Folding => "folded header line",
             Self::Host => "malformed Host header",
             Self::ContentLength => "malformed Content-Length",
+            Self::EmptyContentLength => "empty Content-Length",
             Self::TransferEncoding => "malformed Transfer-Encoding",
             Self::UnknownCoding => "unsupported transfer coding",
             Self::Chunk => "malformed chunk",

@@ -3,6 +3,7 @@
 //! The first part has gorouter's names and labels, the second ours, which begin with
 //! `switchyard_`. Labels are bounded: components, groups of statuses, and workers.
 
+mod events;
 mod text;
 
 use std::sync::Arc;
@@ -12,110 +13,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use router_core::histogram::LOOKUP_NANOS;
 
+use self::events::{EVENTS, OUR_EVENTS};
 use self::text::{Exposition, Scale};
 use super::Admin;
 use super::process::Usage;
 use super::varz::look;
 use crate::health::State as Health;
-use crate::metrics::{Event, RegistryMetrics, StatusGroup, Totals};
-
-/// The counters of gorouter that count one event each.
-const EVENTS: [(Event, &str, &str); 9] = [
-    (
-        Event::Rejected,
-        "rejected_requests",
-        "requests refused before an endpoint was chosen",
-    ),
-    (
-        Event::BadGateway,
-        "bad_gateways",
-        "502 answers made by the router",
-    ),
-    (
-        Event::EmptyContentLength,
-        "empty_content_length_header",
-        "requests with an empty length",
-    ),
-    (
-        Event::BackendInvalidId,
-        "backend_invalid_id",
-        "backends that proved to be somebody else",
-    ),
-    (
-        Event::BackendInvalidTlsCert,
-        "backend_invalid_tls_cert",
-        "untrusted backend certificates",
-    ),
-    (
-        Event::BackendTlsHandshakeFailed,
-        "backend_tls_handshake_failed",
-        "failed TLS handshakes",
-    ),
-    (
-        Event::BackendExhausted,
-        "backend_exhausted_conns",
-        "requests with all endpoints at their limit",
-    ),
-    (
-        Event::WebsocketUpgrade,
-        "websocket_upgrades",
-        "requests that became a WebSocket",
-    ),
-    (
-        Event::WebsocketFailure,
-        "websocket_failures",
-        "WebSocket requests that were refused",
-    ),
-];
-
-/// Our own, of the same kind.
-const OUR_EVENTS: [(Event, &str, &str); 9] = [
-    (
-        Event::Retry,
-        "switchyard_retries_total",
-        "attempts after the first of their request",
-    ),
-    (
-        Event::Ejection,
-        "switchyard_ejections_total",
-        "endpoints taken out after a failure",
-    ),
-    (
-        Event::ConnectionOpened,
-        "switchyard_connections_opened_total",
-        "accepted connections",
-    ),
-    (
-        Event::UpstreamConnect,
-        "switchyard_upstream_connects_total",
-        "connections made to backends",
-    ),
-    (
-        Event::UpstreamReuse,
-        "switchyard_upstream_reuses_total",
-        "requests on a kept connection",
-    ),
-    (
-        Event::UpstreamStale,
-        "switchyard_upstream_stale_total",
-        "kept connections found dead",
-    ),
-    (
-        Event::Panic,
-        "switchyard_panics_total",
-        "panics inside a connection",
-    ),
-    (
-        Event::BytesIn,
-        "switchyard_received_bytes_total",
-        "bytes read from clients",
-    ),
-    (
-        Event::BytesOut,
-        "switchyard_sent_bytes_total",
-        "bytes written to clients",
-    ),
-];
+use crate::metrics::{RegistryMetrics, StatusGroup, Totals};
 
 /// gorouter's bounds of `latency`, in milliseconds, and two above them.
 const LATENCY: [u64; 14] = [
@@ -176,18 +80,12 @@ fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {
             component.requests,
         );
     }
-    out.family(
-        "responses",
-        "counter",
-        "responses, the router's own included",
-    );
-    for group in StatusGroup::ALL {
-        out.sample(
-            "responses",
-            &[("status_group", group.name())],
-            totals.responses(group),
-        );
-    }
+    let responses = |group| totals.responses(group);
+    let help = "responses, the router's own included";
+    by_status("responses", help, responses, out);
+    // There are no route services; dashboards find their name all the same.
+    let help = "responses of route services";
+    by_status("responses_route_services", help, |_| 0, out);
     for (event, family, help) in EVENTS {
         out.counter(family, help, totals.event(event));
     }
@@ -223,6 +121,13 @@ fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {
         &LOOKUP_NANOS,
         Scale::One,
     );
+}
+
+fn by_status(family: &str, help: &str, count: impl Fn(StatusGroup) -> u64, out: &mut Exposition) {
+    out.family(family, "counter", help);
+    for group in StatusGroup::ALL {
+        out.sample(family, &[("status_group", group.name())], count(group));
+    }
 }
 
 fn registry(admin: &Admin, out: &mut Exposition) {

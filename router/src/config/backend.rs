@@ -152,7 +152,7 @@ impl BackendConfig {
         );
         keys.key(
             "endpoint_dial_timeout",
-            "The time for one attempt to connect.",
+            "The time for one attempt to connect. 0s: as long as the system tries.",
             &mut self.dial_timeout,
         );
         let websocket = keys.key(
@@ -174,14 +174,8 @@ impl BackendConfig {
              while that fails.",
             &mut self.resolve_interval,
         );
-        for (name, value) in [
-            ("endpoint_dial_timeout", self.dial_timeout),
-            ("websocket_dial_timeout", self.websocket_dial_timeout),
-            ("backend_resolve_interval", self.resolve_interval),
-        ] {
-            if value.is_zero() {
-                keys.fault(name, "must be more than 0s");
-            }
+        if self.resolve_interval.is_zero() {
+            keys.fault("backend_resolve_interval", "must be more than 0s");
         }
     }
 

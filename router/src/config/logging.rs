@@ -6,6 +6,8 @@ use component::telemetry::{Level, Lines, Timestamp};
 use component::yaml::Keys;
 use router_core::access_log::{ExtraField, Format, RedactQuery, Style};
 
+use crate::exchange::EXTRA;
+
 /// The access log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessLogConfig {
@@ -49,6 +51,12 @@ pub(super) fn keys(log: &mut LoggingConfig, access: &mut AccessLogConfig, keys: 
         "Request headers at the end of each line of the access log.",
         &mut access.extra_headers,
     );
+    if access.extra_headers.len() > EXTRA {
+        keys.fault(
+            "extra_headers_to_log",
+            format_args!("names more than {EXTRA} headers"),
+        );
+    }
 }
 
 impl LoggingConfig {

@@ -248,19 +248,14 @@ impl RegistryConfig {
         );
         keys.key(
             "prune_stale_droplets_interval",
-            "How often endpoints that were not renewed are looked for.",
+            "How often endpoints that were not renewed are looked for. 0s: never, they stay.",
             &mut self.prune_interval,
         );
-        for (name, value) in [
-            ("droplet_stale_threshold", self.stale_threshold),
-            ("prune_stale_droplets_interval", self.prune_interval),
-        ] {
-            if value.is_zero() {
-                keys.fault(name, "must be more than 0s");
-            }
-        }
         // gorouter, too: an endpoint must outlive the time that its registrar was told.
         self.stale_threshold = self.stale_threshold.max(*start_delay);
+        if self.stale_threshold.is_zero() {
+            keys.fault("droplet_stale_threshold", "must be more than 0s");
+        }
         keys.key(
             "suspend_pruning_if_nats_unavailable",
             "Keep routes while the bus is away. gorouter does not by default, its deployments do.",

@@ -116,6 +116,7 @@ impl Exchange {
             socket,
             received: None,
             upload,
+            interim: false,
             stage: None,
             keep,
             reused,
@@ -157,7 +158,7 @@ impl Exchange {
                 .overall(began.tick().plus(limit), settings.request),
         );
         let (resolver, clock) = (&self.worker.resolver, self.worker.clock);
-        let mut dialling = pin!(dial(endpoint, resolver, clock, settings.keepalive));
+        let mut dialling = pin!(dial(endpoint, resolver, clock, limit, settings.keepalive));
         let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
             Poll::Pending if self.client.deadline.poll_expired(cx) => {
                 Poll::Ready(Err(EndpointFault::DialTimeout))
@@ -246,13 +247,7 @@ impl Exchange {
             BodyLength::Chunked => {
                 // What came behind the head belongs to the body until its end is found.
                 let there = &self.input.filled()[head.end..];
-                let mut buffer = self.worker.tools.buffers.small();
-                if !buffer.append(there) {
-                    buffer = self.worker.tools.buffers.large();
-                    // The largest head buffer is smaller than this one.
-                    let fits = buffer.append(there);
-                    debug_assert!(fits);
-                }
+                let buffer = self.worker.tools.buffers.holding(there);
                 Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most)
             }
             BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,

@@ -85,6 +85,8 @@ pub(super) struct Reply {
     /// What came of the response, from the start of the head under way.
     pub(super) received: Option<Buffer>,
     pub(super) upload: Upload,
+    /// An interim response has been passed on.
+    pub(super) interim: bool,
     /// How far the upload was when the deadline was last set.
     pub(super) stage: Option<(u64, bool, bool)>,
     pub(super) keep: bool,
@@ -133,7 +135,7 @@ impl Reply {
     /// The endpoint failed after the request was sent.
     pub(super) fn failed(&self, fault: EndpointFault) -> NoResponse {
         let reached = match &self.upload {
-            _ if self.received.is_some() => Reached::Response,
+            _ if self.interim || self.received.is_some() => Reached::Response,
             Upload::Done => Reached::Head,
             Upload::Underway(_) | Upload::Refused => Reached::Body,
         };
@@ -234,7 +236,7 @@ impl Exchange {
             && reply.upload.is_over()
             && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
         {
-            if seen == Glance::Ended && self.has_left() {
+            if seen == Glance::Broken || seen == Glance::Ended && self.has_left() {
                 return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
             }
             *watching = false;
@@ -287,6 +289,7 @@ impl Exchange {
         reply
             .received
             .take_if(|received| received.filled().is_empty());
+        reply.interim = true;
         Ok(())
     }
 }

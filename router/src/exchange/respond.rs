@@ -191,7 +191,7 @@ impl Exchange {
             && let Poll::Ready(glance) = client.socket.poll_glance(cx)
         {
             // A response that pauses would find out with its next byte, which may never come.
-            if glance == Glance::Ended && self.has_left() {
+            if glance == Glance::Broken || glance == Glance::Ended && self.has_left() {
                 return Poll::Ready(End::ClientGone);
             }
             seen.watching = false;
@@ -291,6 +291,7 @@ impl Exchange {
         }
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        self.worker.keep_draft(draft);
         sent.map_err(|_| Failure::ClientGone)
     }
 
@@ -327,13 +328,8 @@ impl Exchange {
         if self.is_websocket() {
             self.worker.metrics.websocket_upgrade();
         }
-        let mut first = self.worker.tools.buffers.small();
         let behind = &self.input.filled()[self.body_end()..];
-        if !first.append(behind) {
-            first = self.worker.tools.buffers.large();
-            let fits = first.append(behind);
-            debug_assert!(fits, "a head buffer is smaller than a large one");
-        }
+        let first = self.worker.tools.buffers.holding(behind);
         let mut tunnel = Tunnel::new(Some(first), received);
         let (client, tools) = (&self.client, &self.worker.tools);
         let ended = poll_fn(|cx| tunnel.poll(cx, &client.socket, &response.socket, tools)).await;

@@ -73,7 +73,7 @@ impl Exchange {
             .or(self.worker.settings.client.max_body)
     }
 
-    fn looked_up(&self) -> (&str, &str) {
+    pub(super) fn looked_up(&self) -> (&str, &str) {
         let head = self.head();
         let text = |span: router_core::field::Span| {
             // Both were checked to be ASCII when they were parsed.

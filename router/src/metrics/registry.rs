@@ -55,8 +55,8 @@ struct ComponentMessages {
 
 /// Counters and states of the table's writer, and of the bus and the snapshot behind it.
 ///
-/// All but the message counts and the latency are single atomics. Those are behind locks that are
-/// held for one increment, on the registrar's own threads and never by a request.
+/// All but the message counts and the latency are single atomics. Those are behind locks, held for an
+/// increment or while they are shown, and never by a request.
 #[derive(Debug)]
 pub struct RegistryMetrics {
     messages: Mutex<MessageCounts>,

@@ -119,6 +119,11 @@ impl Reader {
             }
             Ok(RouterEvent::Unregister(message)) => {
                 let accepted = Withdrawal::from_message(&message, &self.rules);
+                if let Ok(Accepted { claims, .. }) = &accepted {
+                    let component = message.tags.get("component").unwrap_or_default();
+                    let metrics = &self.outlets.metrics.registry;
+                    claims.iter().for_each(|_| metrics.unregistered(component));
+                }
                 self.accept(delivery, &message, accepted, notices, Notice::Unregister);
             }
             Ok(RouterEvent::Other) => {}
@@ -156,7 +161,7 @@ impl Reader {
         let Some(component) = repeated.filter(|_| self.inbox.still(calm)) else {
             return false;
         };
-        let name = component.and_then(|id| table.components().names().nth(id.index()));
+        let name = component.and_then(|id| table.components().name(id));
         for _ in &uris {
             self.renewed(name.unwrap_or_default(), now);
         }

@@ -1,6 +1,6 @@
 //! How the registrar behaves.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use bus::{Bus, BusError, Hub};
@@ -12,6 +12,9 @@ use crate::config::{self, BusConfig, Config};
 /// Deliveries that wait for the reader. The reader is never busy for long; one more counts as a
 /// loss of the bus.
 const DELIVERIES: usize = 131_072;
+
+/// How often the connection is probed when it is not to be probed at all.
+const HARDLY_EVER: Duration = Duration::from_secs(86_400);
 
 /// How the registrar behaves.
 #[derive(Clone, Debug)]
@@ -61,9 +64,23 @@ impl Settings {
                 http2: false,
             },
             // Without a bus nobody renews a claim, and the operator's do not lapse.
-            prune_interval: config.bus.as_ref().map(|_| config.registry.prune_interval),
+            prune_interval: Some(config.registry.prune_interval)
+                .filter(|interval| config.bus.is_some() && !interval.is_zero()),
             latency_muzzle: config.registry.latency_muzzle,
-            remind_interval: ping.unwrap_or(Duration::from_secs(20)),
+            remind_interval: ping
+                .filter(|ping| !ping.is_zero())
+                .unwrap_or(Duration::from_secs(20)),
+        }
+    }
+
+    /// Whether a connection to the bus can be tried at all.
+    ///
+    /// # Errors
+    /// The options of the bus are wrong.
+    pub fn check(&self) -> Result<(), BusError> {
+        match &self.bus {
+            Some(BusAt::Servers(options)) => options.check(),
+            Some(BusAt::Hub(_)) | None => Ok(()),
         }
     }
 
@@ -96,7 +113,10 @@ fn options(bus: &BusConfig) -> bus::Options {
             }),
         }),
         name: "router".to_owned(),
-        ping_interval: bus.ping_interval,
+        ping_interval: match bus.ping_interval {
+            Duration::ZERO => HARDLY_EVER,
+            interval => interval,
+        },
         subscription_capacity: DELIVERIES,
         ..bus::Options::default()
     }
@@ -115,14 +135,21 @@ fn random_uuid() -> uuid::Uuid {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
 }
 
-/// The address that this machine uses towards the world. Connecting a datagram socket sends
-/// nothing, it only chooses a route.
+/// The address that this machine uses towards the world, over IPv4 if it can. Connecting a datagram
+/// socket sends nothing, it only chooses a route.
 fn local_address() -> IpAddr {
-    let chosen = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
-        socket.connect((Ipv4Addr::new(8, 8, 8, 8), 53))?;
+    let towards = |ours: IpAddr, world: IpAddr| {
+        let socket = UdpSocket::bind((ours, 0))?;
+        socket.connect((world, 53))?;
         socket.local_addr()
-    });
-    chosen.map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
+    };
+    let v6 = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
+    towards(
+        Ipv4Addr::UNSPECIFIED.into(),
+        Ipv4Addr::new(8, 8, 8, 8).into(),
+    )
+    .or_else(|_| towards(Ipv6Addr::UNSPECIFIED.into(), v6.into()))
+    .map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
 }
 
 #[cfg(test)]

@@ -161,7 +161,6 @@ impl Writer {
     fn notice(&mut self, notice: Notice, now: Tick) -> Change {
         let metrics = Arc::clone(&self.outlets.metrics);
         let Notice::Register(registration) = &notice else {
-            metrics.registry.unregistered("");
             return self.registry.apply(notice.into(), now);
         };
         let component = registration.facts.tag("component");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use router_core::endpoint::Endpoint;
 use router_core::failure::EndpointFault;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::resolver::Resolver;
@@ -24,7 +25,9 @@ pub(crate) struct Dialled {
     pub dial: Duration,
 }
 
-/// Connects to an endpoint, to its addresses in turn until one answers. The caller sets the limit.
+/// Connects to an endpoint within about `limit`, to its addresses in turn until one answers: each
+/// has an equal share of the time, so that one which swallows packets does not hide the others. The
+/// caller holds the whole to the limit.
 ///
 /// # Errors
 /// What became of the last address.
@@ -32,6 +35,7 @@ pub(crate) async fn dial(
     endpoint: &Endpoint,
     resolver: &Resolver,
     clock: Clock,
+    limit: Duration,
     keepalive: Option<Duration>,
 ) -> Result<Dialled, EndpointFault> {
     let facts = endpoint.facts();
@@ -51,8 +55,10 @@ pub(crate) async fn dial(
     let addresses = found.map_err(|_| EndpointFault::UnknownName)?;
     let dns = clock.read().since(began);
     let mut last = EndpointFault::UnknownName;
+    let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     for &address in addresses.iter() {
-        match connect(address, keepalive).await {
+        let connected = timeout(share, connect(address, keepalive)).await;
+        match connected.unwrap_or(Err(EndpointFault::DialTimeout)) {
             Ok(socket) => {
                 let dial = clock.read().since(began).saturating_sub(dns);
                 return Ok(Dialled {

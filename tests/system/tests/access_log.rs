@@ -83,3 +83,26 @@ fn no_line_is_lost_when_the_file_is_moved_away_under_load() {
     assert_eq!(lines(&files), tally.good + 1);
     assert_eq!(backend.requests().len() as u64, tally.good + 1);
 }
+
+#[test]
+fn a_refused_request_shows_nothing_of_the_one_before_it() {
+    let backend = Backend::start(script::hello("hi"));
+    let program = RouterProgram::new(env!("CARGO_BIN_EXE_router-under-test"));
+    let routes = format!(
+        "routes: [{{uris: [a.test], backends: ['{}']}}]\n",
+        backend.address()
+    );
+    let mut router = program.start(&(routes + "workers: 1\naccess_log: {file: access.log}\n"));
+    let mut client = router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+    assert_eq!(client.response("GET").status(), 200);
+    assert_eq!(router.client().get("none.test", "/").status(), 404);
+    router.signal(Signal::TERM);
+    assert!(router.ended(PATIENCE * 3).unwrap().success());
+    let log = fs::read_to_string(program.path("access.log")).unwrap();
+    let shown: Vec<_> = log
+        .lines()
+        .map(|line| field(line, "x_forwarded_for"))
+        .collect();
+    assert_eq!(shown, ["203.0.113.9, 127.0.0.1", "-"], "{log}");
+}

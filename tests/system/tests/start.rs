@@ -296,6 +296,23 @@ fn terminated_it_waits_five_seconds_at_most_and_a_second_time_not_at_all() {
 }
 
 #[test]
+fn interrupted_it_ends_at_once() {
+    let gate = Gate::new();
+    let backend = Backend::start(script::slow(gate.clone(), script::ok("never")));
+    let program = RouterProgram::new(PROGRAM);
+    let mut router = router_to(&backend, &program, "");
+    let mut client = waiting(&router, &backend);
+    let began = Instant::now();
+    router.signal(Signal::INT);
+    let status = router.ended(PATIENCE * 3).unwrap();
+    let took = began.elapsed();
+    assert_eq!(status.code(), Some(0), "{}", router.log());
+    assert!(client.try_response("GET").is_err());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    gate.open();
+}
+
+#[test]
 fn draining_it_says_so_serves_on_and_ends_when_idle() {
     let gate = Gate::new();
     let opened = gate.clone();

@@ -40,6 +40,11 @@ impl Components {
         Some(id)
     }
 
+    /// The name with that number.
+    pub fn name(&self, id: ComponentId) -> Option<&str> {
+        self.names.get(id.index()).map(|name| &**name)
+    }
+
     /// All names, in the order of [`ComponentId::index`].
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(|name| &**name)

@@ -62,6 +62,9 @@ impl Framing {
     }
 
     fn note_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if value.is_empty() {
+            return Err(Refusal::EmptyContentLength);
+        }
         let length = decimal(value).ok_or(Refusal::ContentLength)?;
         self.length_needs_rewrite |= self.length.is_some() || (value.len() > 1 && value[0] == b'0');
         match self.length.replace(length) {

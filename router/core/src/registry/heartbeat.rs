@@ -34,7 +34,7 @@ pub fn renew(table: &RouteTable, registration: &Registration, now: Tick) -> bool
 /// component of its endpoint if that was all there was to do; else the message is for [`renew`].
 ///
 /// `uris`, `host` and `port` are what the message says, `digest` is its own. Nothing else of it has to
-/// be read: a registration with that digest made these endpoints what they are.
+/// be read: a registration with that digest last said what these endpoints are.
 pub fn repeat(
     table: &RouteTable,
     uris: &[&str],
