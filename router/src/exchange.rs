@@ -140,6 +140,10 @@ impl Exchange {
     /// client's address there when an HTTP/1.0 request came without one.
     fn names_no_host(&self) -> bool {
         let (authority, _) = self.looked_up();
+        // No address begins with a letter: IPv6 ones are in brackets.
+        if authority.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return false;
+        }
         let host = router_core::host::bare(authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
         authority.is_empty() || address == self.client.peer_text()
