@@ -236,7 +236,7 @@ impl Exchange {
             && reply.upload.is_over()
             && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
         {
-            if seen == Glance::Broken || seen == Glance::Ended && self.has_left() {
+            if self.has_left(seen) {
                 return Poll::Ready(Err(NoResponse::Client(Failure::ClientGone)));
             }
             *watching = false;
@@ -268,10 +268,14 @@ impl Exchange {
         self.client.deadline.set(by);
     }
 
-    /// Whether a client that sends no more is gone. One that said it would close, or speaks 1.0,
+    /// Whether a client of which this was seen is gone. One that said it would close, or speaks 1.0,
     /// may have closed its half and still wait for the response (RFC 9112 §9.6).
-    pub(super) fn has_left(&self) -> bool {
-        self.head().persistent
+    pub(super) fn has_left(&self, seen: Glance) -> bool {
+        match seen {
+            Glance::Quiet | Glance::Bytes => false,
+            Glance::Ended => self.head().persistent,
+            Glance::Broken => true,
+        }
     }
 
     /// Passes an interim response on to a client that can read it (RFC 9110 §15.2).

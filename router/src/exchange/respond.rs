@@ -19,7 +19,6 @@ use crate::buffers::Buffer;
 use crate::connection::After;
 use crate::relay::tunnel::Tunnel;
 use crate::relay::{Broken, Relay};
-use crate::socket::Glance;
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +190,7 @@ impl Exchange {
             && let Poll::Ready(glance) = client.socket.poll_glance(cx)
         {
             // A response that pauses would find out with its next byte, which may never come.
-            if glance == Glance::Broken || glance == Glance::Ended && self.has_left() {
+            if self.has_left(glance) {
                 return Poll::Ready(End::ClientGone);
             }
             seen.watching = false;

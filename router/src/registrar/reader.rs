@@ -133,7 +133,7 @@ impl Reader {
 
     /// Stands for the bytes of a message, in this process.
     fn digest(&self, payload: &[u8]) -> Digest {
-        Digest(self.hasher.hash_one(payload).max(1))
+        Digest::of(self.hasher.hash_one(payload))
     }
 
     /// Renews the claims of a registration that is repeated byte for byte, as nearly all are, without

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_message_repeats_what_its_digest_last_said_of_every_claim_and_nothing_else() {
         let mut registry = Registry::new(RegistryConfig::default());
-        let (said, other) = (Digest(5), Digest(6));
+        let (said, other) = (Digest::of(5), Digest::of(6));
         let at = ("10.0.0.1", 80);
         let mut apply = |registration: Registration| {
             registry.apply(Command::Register(registration), Tick::default());
