@@ -120,6 +120,7 @@ fn forward_response(
         length: None,
         unframed: false,
         connection: Connection::Stays,
+        upgrade_required: false,
         connection_names_fields: head.connection_names_fields,
         trace: None,
     };

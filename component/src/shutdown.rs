@@ -10,6 +10,8 @@ pub enum Phase {
     Running,
     /// It takes nothing new and finishes what it has.
     Draining,
+    /// It finishes what will end by itself, and ends what may last for ever.
+    Closing,
     /// It ends at once.
     Stopping,
 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use component::address::ListenAddress;
+use component::shutdown::{Phase, Shutdown};
+use rustix::net::{SocketFlags, accept_with};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
@@ -149,8 +151,16 @@ impl Crew {
     }
 }
 
-/// Accepts for as long as it is polled; `serve` gets the connections that are this worker's.
-pub(crate) async fn accept(listener: Arc<Listener>, crew: Crew, serve: impl Fn(Accepted)) {
+/// Accepts until the phase says drain, and then what the kernel has taken already; `serve` gets the
+/// connections that are this worker's, and `starved` is called when the process has no descriptor
+/// left for another.
+pub(crate) async fn accept(
+    listener: Arc<Listener>,
+    crew: Crew,
+    serve: impl Fn(Accepted),
+    starved: impl Fn(&io::Error, &Listener),
+    mut phase: Shutdown,
+) {
     let acceptor = match Acceptor::new(&listener) {
         Ok(acceptor) => acceptor,
         Err(error) => {
@@ -158,28 +168,37 @@ pub(crate) async fn accept(listener: Arc<Listener>, crew: Crew, serve: impl Fn(A
             return;
         }
     };
-    loop {
+    let place = |(socket, peer)| {
+        let accepted = Accepted {
+            socket,
+            peer,
+            proxy_protocol: listener.proxy_protocol(),
+        };
+        if let Some(mine) = crew.give(crew.choose(), accepted) {
+            serve(mine);
+        }
+    };
+    'serving: loop {
         for _ in 0..BATCH {
-            match poll_fn(|cx| acceptor.poll_accept(cx)).await {
-                Ok((socket, peer)) => {
-                    let proxy_protocol = listener.proxy_protocol();
-                    let accepted = Accepted {
-                        socket,
-                        peer,
-                        proxy_protocol,
-                    };
-                    if let Some(mine) = crew.give(crew.choose(), accepted) {
-                        serve(mine);
-                    }
-                }
+            let next = tokio::select! {
+                biased;
+                () = phase.reached(Phase::Draining) => break 'serving,
+                next = poll_fn(|cx| acceptor.poll_accept(cx)) => next,
+            };
+            match next {
+                Ok(accepted) => place(accepted),
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, listener = %listener.address(), "accept-failed");
+                    starved(&error, &listener);
                     tokio::time::sleep(STARVED).await;
                 }
             }
         }
         tokio::task::yield_now().await;
+    }
+    // Clients whose connection the kernel has completed have sent their requests already.
+    while let Ok(accepted) = acceptor.accept_waiting() {
+        place(accepted);
     }
 }
 
@@ -196,6 +215,22 @@ impl Acceptor {
             ListenAddress::Tcp(_) => Self::Tcp(TcpListener::from_std(descriptor.into())?),
             ListenAddress::Unix(_) => Self::Unix(UnixListener::from_std(descriptor.into())?),
         })
+    }
+
+    /// A connection that waits, as the kernel knows it: the event loop may not have heard of it.
+    fn accept_waiting(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match self {
+            Self::Tcp(tcp) => {
+                let stream = std::net::TcpStream::from(accept_with(tcp, flags)?);
+                let peer = stream.peer_addr()?;
+                Ok((Socket::Tcp(TcpStream::from_std(stream)?), Some(peer)))
+            }
+            Self::Unix(unix) => {
+                let stream = std::os::unix::net::UnixStream::from(accept_with(unix, flags)?);
+                Ok((Socket::Unix(UnixStream::from_std(stream)?), None))
+            }
+        }
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, Option<SocketAddr>)>> {

@@ -1,6 +1,6 @@
 //! Buffers of one worker. A connection has one only while bytes are in it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// What the head of a request fits in, and a small body. As many wait as requests are under way: no
@@ -19,18 +19,30 @@ const KEPT_SMALL: usize = 64;
 const KEPT_LARGE: usize = 16;
 
 /// The buffers of one worker, the last returned first out: it is still in the cache.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Buffers {
     heads: RefCell<Vec<Box<[u8]>>>,
     small: RefCell<Vec<Box<[u8]>>>,
     large: RefCell<Vec<Box<[u8]>>>,
+    /// What is left of the memory that grown buffers may take together.
+    growth_left: Cell<usize>,
 }
 
+/// The memory for large heads is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
 impl Buffers {
-    /// An empty store.
+    /// An empty store. `growth`: bytes that all buffers which [`grow`](Buffer::grow) may take
+    /// together.
     #[must_use]
-    pub(crate) fn new() -> Rc<Self> {
-        Rc::default()
+    pub(crate) fn new(growth: usize) -> Rc<Self> {
+        Rc::new(Self {
+            heads: RefCell::default(),
+            small: RefCell::default(),
+            large: RefCell::default(),
+            growth_left: Cell::new(growth),
+        })
     }
 
     /// An empty buffer of 4 KiB and a bit.
@@ -65,7 +77,7 @@ impl Buffers {
             buffer = Buffer::new(vec![0; bytes.len() + SMALL].into(), Rc::clone(self));
         }
         buffer.bytes[..bytes.len()].copy_from_slice(bytes);
-        buffer.filled = bytes.len();
+        buffer.fill_to(bytes.len());
         buffer
     }
 
@@ -96,7 +108,10 @@ impl Buffers {
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Box<[u8]>,
-    filled: usize,
+    /// How many bytes were read: 32 bits, as every idle connection has room for a buffer.
+    filled: u32,
+    /// Whether its bytes are of the memory for grown buffers.
+    grown: bool,
     home: Rc<Buffers>,
 }
 
@@ -105,6 +120,7 @@ impl Buffer {
         Self {
             bytes,
             filled: 0,
+            grown: false,
             home,
         }
     }
@@ -113,25 +129,25 @@ impl Buffer {
     #[inline]
     #[must_use]
     pub(crate) fn filled(&self) -> &[u8] {
-        &self.bytes[..self.filled]
+        &self.bytes[..self.filled as usize]
     }
 
     /// Room for more bytes, to be followed by [`add`](Self::add).
     #[inline]
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.filled..]
+        &mut self.bytes[self.filled as usize..]
     }
 
     /// Takes note of `count` bytes written into [`room`](Self::room).
     #[inline]
     pub(crate) fn add(&mut self, count: usize) {
-        self.filled = (self.filled + count).min(self.bytes.len());
+        self.fill_to((self.filled as usize + count).min(self.bytes.len()));
     }
 
     /// Whether there is no room.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
-        self.filled == self.bytes.len()
+        self.filled as usize == self.bytes.len()
     }
 
     /// How many bytes it can hold.
@@ -142,9 +158,9 @@ impl Buffer {
 
     /// Forgets the first `count` bytes and moves the rest to the front.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.bytes
-            .copy_within(count.min(self.filled)..self.filled, 0);
-        self.filled = self.filled.saturating_sub(count);
+        let filled = self.filled as usize;
+        self.bytes.copy_within(count.min(filled)..filled, 0);
+        self.fill_to(filled.saturating_sub(count));
     }
 
     /// Forgets everything.
@@ -157,35 +173,63 @@ impl Buffer {
         self.bytes.copy_within(from, to);
     }
 
-    /// Makes room for heads larger than usual: the next size of buffer, and at last `most` bytes.
-    pub(crate) fn grow(&mut self, most: usize) {
+    /// Makes room for a head larger than usual: twice the room, and at last `most` bytes.
+    ///
+    /// # Errors
+    /// The memory for such buffers is used up.
+    pub(crate) fn grow(&mut self, most: usize) -> Result<(), NoRoom> {
         if most <= self.bytes.len() {
-            return;
+            return Ok(());
         }
-        let mut larger = match self.bytes.len() {
-            ..SMALL => self.home.small(),
-            _ if most <= LARGE => self.home.large(),
-            _ => Self::new(vec![0; most].into(), Rc::clone(&self.home)),
+        let size = match self.bytes.len() {
+            ..SMALL => SMALL,
+            length => (2 * length).min(most),
         };
-        larger.bytes[..self.filled].copy_from_slice(self.filled());
+        let left = self.home.growth_left.get() + self.growth();
+        let left = left.checked_sub(size).ok_or(NoRoom)?;
+        let mut larger = if size == SMALL {
+            self.home.small()
+        } else {
+            Self::new(vec![0; size].into(), Rc::clone(&self.home))
+        };
+        larger.bytes[..self.filled as usize].copy_from_slice(self.filled());
         larger.filled = self.filled;
+        larger.grown = true;
+        self.grown = false;
+        self.home.growth_left.set(left);
         *self = larger;
+        Ok(())
     }
 
     /// Appends bytes that are known to fit; says whether they did.
     #[must_use]
     pub(crate) fn append(&mut self, more: &[u8]) -> bool {
-        let Some(room) = self.bytes[self.filled..].get_mut(..more.len()) else {
+        let Some(room) = self.room().get_mut(..more.len()) else {
             return false;
         };
         room.copy_from_slice(more);
-        self.filled += more.len();
+        self.add(more.len());
         true
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "buffers are bounded far below 4 GiB"
+    )]
+    const fn fill_to(&mut self, count: usize) {
+        self.filled = count as u32;
+    }
+
+    /// What it has of the memory for grown buffers.
+    const fn growth(&self) -> usize {
+        if self.grown { self.bytes.len() } else { 0 }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        let left = &self.home.growth_left;
+        left.set(left.get() + self.growth());
         self.home.give_back(std::mem::take(&mut self.bytes));
     }
 }
@@ -196,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_last_buffer_back_is_the_next_out() {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(0);
         let (mut first, second) = (buffers.small(), buffers.small());
         first.room()[0] = 7;
         drop(second);
@@ -207,13 +251,13 @@ mod tests {
 
     #[test]
     fn a_grown_buffer_keeps_its_bytes_and_its_old_memory_goes_back() {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(1 << 20);
         let mut buffer = buffers.small();
         assert!(buffer.append(b"abc"));
-        buffer.grow(100_000);
+        buffer.grow(100_000).unwrap();
         assert_eq!(
             (buffer.filled(), buffer.capacity()),
-            (b"abc".as_slice(), LARGE)
+            (b"abc".as_slice(), 2 * SMALL)
         );
         assert_eq!(buffers.small.borrow().len(), 1);
         buffer.consume(2);
@@ -222,17 +266,36 @@ mod tests {
 
     #[test]
     fn a_head_grows_size_by_size() {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(usize::MAX);
         let mut buffer = buffers.head();
-        for expected in [SMALL, LARGE + 1, LARGE + 1] {
-            buffer.grow(LARGE + 1);
+        for expected in [SMALL, 2 * SMALL, 4 * SMALL, 80_000, 80_000] {
+            buffer.grow(80_000).unwrap();
             assert_eq!(buffer.capacity(), expected);
         }
     }
 
     #[test]
+    fn all_that_grow_share_one_budget() {
+        let buffers = Buffers::new(5 * SMALL);
+        let (mut one, mut two) = (buffers.head(), buffers.head());
+        one.grow(4 * SMALL).unwrap();
+        one.grow(4 * SMALL).unwrap();
+        two.grow(4 * SMALL).unwrap();
+        two.grow(4 * SMALL).unwrap();
+        assert_eq!(two.grow(4 * SMALL), Err(NoRoom));
+        assert_eq!(
+            (two.capacity(), buffers.growth_left.get()),
+            (2 * SMALL, SMALL)
+        );
+        drop(one);
+        two.grow(4 * SMALL).unwrap();
+        drop(two);
+        assert_eq!(buffers.growth_left.get(), 5 * SMALL);
+    }
+
+    #[test]
     fn what_is_held_fits_however_much_it_is() {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(0);
         for length in [0, 5, SMALL - 1, SMALL, LARGE - 1, LARGE, 3 * LARGE] {
             let bytes = vec![7; length];
             let buffer = buffers.holding(&bytes);
@@ -243,7 +306,7 @@ mod tests {
 
     #[test]
     fn no_more_are_kept_than_said() {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(0);
         let taken: Vec<_> = (0..KEPT_LARGE + 5).map(|_| buffers.large()).collect();
         drop(taken);
         assert_eq!(buffers.large.borrow().len(), KEPT_LARGE);

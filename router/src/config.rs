@@ -7,6 +7,7 @@
 
 mod admin;
 mod backend;
+mod connection;
 mod frontend;
 mod headers;
 mod logging;
@@ -23,6 +24,7 @@ use router_core::error_page::{BadTemplate, ErrorPage};
 
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
+pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
 pub use headers::{ForwardedClientCert, ForwardedProto, HeaderConfig, HeaderRewrite};
 pub use logging::{AccessLogConfig, LoggingConfig};

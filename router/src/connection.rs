@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use component::shutdown::Phase;
 use router_core::cidr::{CidrSet, canonical};
@@ -16,6 +17,7 @@ use crate::config::ProxyProtocol;
 use crate::connections::Seat;
 use crate::deadlines::Deadline;
 use crate::exchange::answer;
+use crate::linger::{self, linger};
 use crate::runners::{Desk, Panicked, Runners};
 use crate::socket::{Glance, Socket};
 use crate::worker::Worker;
@@ -67,10 +69,12 @@ pub(crate) type Job = (Rc<Client>, Buffer);
 pub(crate) enum After {
     /// The connection waits for the next request.
     Idle,
-    /// The connection ends; nothing unread is left on it.
+    /// The connection ends; nothing is owed to it and nothing expected from it.
     Close,
     /// The connection ends while the client may still be sending.
     Linger,
+    /// The same, and the client had its time: it is not waited for.
+    LingerBriefly,
     /// The connection is cut, so that nobody takes what was sent for complete.
     Cut,
 }
@@ -80,10 +84,12 @@ impl Client {
     #[must_use]
     pub(crate) fn new(worker: Rc<Worker>, socket: Socket, peer: Option<SocketAddr>) -> Rc<Self> {
         worker.opened();
-        let seat = worker.roster.enter(peer, worker.now().tick());
+        let deadline = worker.deadlines.issue();
+        let now = worker.now().tick();
+        let seat = worker.roster.enter(peer, deadline.slot(), now);
         Rc::new(Self {
             peer: OnceCell::new(),
-            deadline: worker.deadlines.issue(),
+            deadline,
             answered: Cell::new(false),
             seat,
             socket,
@@ -115,7 +121,10 @@ impl Client {
     /// Reads the PROXY header, and says who it names if the connection's own peer is trusted.
     /// Returns what came with it of the first request; nothing when the connection is over.
     async fn introduced(&self, peer: Option<SocketAddr>, mode: ProxyProtocol) -> Option<Buffer> {
-        let mut buffer = self.first_bytes().await?;
+        // The time for the first request has begun; its deadline holds for all of this.
+        let First::Bytes(mut buffer) = self.first_bytes().await else {
+            return None;
+        };
         let source = loop {
             match proxy_header::read(buffer.filled()) {
                 Header::Complete { length, source } => {
@@ -133,14 +142,8 @@ impl Client {
         Some(buffer)
     }
 
-    /// Reads on into a header, within the time that a head may take. Nothing when there is no more.
+    /// Reads on into a header until the deadline. Nothing when there is no more.
     async fn read_header(&self, buffer: &mut Buffer) -> Option<()> {
-        self.deadline.set(
-            self.worker
-                .clock
-                .now()
-                .plus(self.worker.settings.client.head),
-        );
         poll_fn(|cx| match self.socket.poll_read(cx, buffer.room()) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 buffer.add(count);
@@ -153,51 +156,45 @@ impl Client {
         .await
     }
 
-    /// Waits for the first bytes of a request. Nothing when the connection is over.
-    async fn first_bytes(&self) -> Option<Buffer> {
-        let worker = &self.worker;
-        self.deadline
-            .set(worker.recent().plus(worker.settings.client.idle));
-        poll_fn(|cx| {
+    /// Waits for the first bytes of a request: as long as a connection may that served one before,
+    /// or as a head may take from the accept on. A router that drains waits a moment and no longer:
+    /// a request may be on its way.
+    async fn first_bytes(&self) -> First {
+        let settings = &self.worker.settings.client;
+        // A connection that was never of use may not be held for as long as one that was.
+        let limit = if self.seat.has_served() {
+            settings.idle
+        } else {
+            settings.head
+        };
+        self.deadline.set(self.worker.recent().plus(limit));
+        let mut hurried = false;
+        poll_fn(move |cx| {
+            let worker = &self.worker;
             let mut buffer = worker.tools.buffers.head();
             match self.socket.poll_read(cx, buffer.room()) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     buffer.add(count);
-                    Poll::Ready(Some(buffer))
+                    return Poll::Ready(First::Bytes(buffer));
                 }
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => {
-                    let over = worker.phase.get() != Phase::Running;
-                    let over = over || self.deadline.poll_expired(cx);
-                    if over {
-                        Poll::Ready(None)
-                    } else {
-                        Poll::Pending
-                    }
-                }
+                Poll::Ready(_) => return Poll::Ready(First::Ended),
+                Poll::Pending => {}
             }
+            if worker.phase.get() != Phase::Running && !std::mem::replace(&mut hurried, true) {
+                self.deadline.set(worker.clock.now().plus(MOMENT));
+            }
+            if !self.deadline.poll_expired(cx) {
+                return Poll::Pending;
+            }
+            if self.socket.glance() != Glance::Bytes {
+                return Poll::Ready(First::Late);
+            }
+            // It has come, and the event loop is about to say so.
+            self.deadline.set(worker.clock.now().plus(MOMENT));
+            self.deadline.poll_expired(cx);
+            Poll::Pending
         })
         .await
-    }
-
-    /// Ends the connection so that the client can read the last response: closing with bytes unread
-    /// would make the kernel send a reset, which overtakes it (RFC 9112 §9.6).
-    async fn linger(&self) {
-        self.socket.finish();
-        self.deadline.set(self.worker.clock.now().plus(LINGER));
-        let mut left = LINGER_BYTES;
-        poll_fn(|cx| {
-            let mut buffer = self.worker.tools.buffers.small();
-            loop {
-                match self.socket.poll_read(cx, buffer.room()) {
-                    Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
-                    Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending if self.deadline.poll_expired(cx) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        })
-        .await;
     }
 
     /// Whether bytes of another request have come already.
@@ -213,9 +210,21 @@ impl Drop for Client {
     }
 }
 
-/// How long, and for how many bytes, a connection is drained that ends before the client is done.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
-const LINGER_BYTES: usize = 1 << 20;
+/// How the wait for a request ends.
+#[derive(Debug)]
+enum First {
+    /// With its first bytes.
+    Bytes(Buffer),
+    /// The client has ended the connection.
+    Ended,
+    /// Nothing came in time.
+    Late,
+}
+
+/// How long a connection waits for one more request once the router drains. A client that was told
+/// that the connection stays may have sent one already; who asks often is served within this time
+/// and told to go.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<F, H>(
@@ -237,35 +246,43 @@ pub(crate) async fn serve<F, H>(
         };
         next = Some(behind).filter(|behind| !behind.filled().is_empty());
     }
-    loop {
+    let after = loop {
         let first = match next.take() {
             Some(first) => first,
             None => match client.first_bytes().await {
-                Some(first) => first,
-                None => break,
+                First::Bytes(first) => first,
+                First::Late if client.seat.has_served() && !client.worker.is_starved() => {
+                    break Ok(After::LingerBriefly);
+                }
+                First::Late | First::Ended => return,
             },
         };
         match exchanges.run((Rc::clone(&client), first)).await {
-            Ok(After::Idle) => client.seat.idle(),
-            Ok(After::Close) => break,
-            Ok(After::Linger) => {
-                client.linger().await;
-                break;
-            }
-            Ok(After::Cut) => {
+            Ok(After::Idle) => client.seat.idle(client.worker.recent()),
+            after => break after,
+        }
+    };
+    // In a box: it is rare, and no part of an idle task.
+    Box::pin(end(&client, after)).await;
+}
+
+/// Ends a connection after its last exchange.
+async fn end(client: &Client, after: Result<After, Panicked>) {
+    let limits = client.worker.settings.client.linger;
+    match after {
+        Ok(After::Idle) => {}
+        Ok(After::Close) if !client.has_more() => {}
+        Ok(After::Close | After::Linger) => linger(client, limits).await,
+        Ok(After::LingerBriefly) => linger(client, linger::BRIEFLY).await,
+        Ok(After::Cut) => client.socket.reset_on_close(),
+        Err(Panicked) => {
+            client.worker.metrics.panic();
+            tracing::error!(peer = client.peer_text(), "request-panicked");
+            if client.answered.get() {
                 client.socket.reset_on_close();
-                break;
-            }
-            Err(Panicked) => {
-                client.worker.metrics.panic();
-                tracing::error!(peer = client.peer_text(), "request-panicked");
-                if client.answered.get() {
-                    client.socket.reset_on_close();
-                } else {
-                    // Rare, and larger than all else here: it is not part of every idle task.
-                    Box::pin(answer::after_panic(&client)).await;
-                }
-                break;
+            } else {
+                answer::after_panic(client).await;
+                linger(client, limits).await;
             }
         }
     }
@@ -275,7 +292,6 @@ pub(crate) async fn serve<F, H>(
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::time::Duration;
 
     use tokio::net::UnixStream;
 
@@ -353,6 +369,7 @@ mod tests {
         theirs
             .try_write(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
             .unwrap();
+        rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
         let worker = worker();
         let client = Client::new(Rc::clone(&worker), Socket::Unix(ours), None);
         serve(client, None, ProxyProtocol::Off, Runners::new(defect)).await;

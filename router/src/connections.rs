@@ -79,18 +79,24 @@ struct Place {
     peer: Option<SocketAddr>,
     opened: Tick,
     doing: ConnectionState,
+    /// When it began to wait for a request, if it does.
+    idle_since: Tick,
+    /// The slot of its deadline.
+    deadline: u32,
     requests: u32,
     host: [u8; HOST],
     host_len: u8,
 }
 
 impl Roster {
-    /// Enters a connection. It leaves when the seat is dropped.
-    pub fn enter(&self, peer: Option<SocketAddr>, now: Tick) -> Seat {
+    /// Enters a connection whose deadline is in that slot. It leaves when the seat is dropped.
+    pub fn enter(&self, peer: Option<SocketAddr>, deadline: u32, now: Tick) -> Seat {
         let place = Place {
             peer,
             opened: now,
             doing: ConnectionState::Idle,
+            idle_since: now,
+            deadline,
             requests: 0,
             host: [0; HOST],
             host_len: 0,
@@ -119,6 +125,24 @@ impl Roster {
     /// Whether no connection is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The deadlines of at most `most` connections that wait for a request: first those that never
+    /// sent one, then those that have waited the longest.
+    pub fn longest_idle(&self, most: usize) -> Vec<u32> {
+        let all = self.0.borrow();
+        let idle = |place: &&Place| place.doing == ConnectionState::Idle;
+        let mut waiting: Vec<_> = (all.places.iter().flatten().filter(idle))
+            .map(|place| (place.requests > 0, place.idle_since, place.deadline))
+            .collect();
+        if waiting.len() > most {
+            waiting.select_nth_unstable(most);
+            waiting.truncate(most);
+        }
+        waiting
+            .into_iter()
+            .map(|(_, _, deadline)| deadline)
+            .collect()
     }
 
     /// Answers questions until nobody can ask any more. Run it on the worker's own thread.
@@ -164,14 +188,25 @@ impl Seat {
         });
     }
 
+    /// Whether the connection has had a request.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        let all = self.roster.0.borrow();
+        let place = all.places[self.index].as_ref();
+        place.is_some_and(|place| place.requests > 0)
+    }
+
     /// The connection became a tunnel.
     pub fn tunnel(&self) {
         self.change(|place| place.doing = ConnectionState::Tunnel);
     }
 
     /// The exchange is over and the connection is kept.
-    pub fn idle(&self) {
-        self.change(|place| place.doing = ConnectionState::Idle);
+    pub fn idle(&self, now: Tick) {
+        self.change(|place| {
+            place.doing = ConnectionState::Idle;
+            place.idle_since = now;
+        });
     }
 
     #[inline]
@@ -202,8 +237,8 @@ mod tests {
     fn a_seat_shows_what_its_connection_does() {
         let roster = Roster::default();
         let peer = "10.0.0.1:5000".parse().ok();
-        let seat = roster.enter(peer, at(100));
-        let other = roster.enter(None, at(150));
+        let seat = roster.enter(peer, 0, at(100));
+        let other = roster.enter(None, 1, at(150));
         seat.exchange(b"a.example.com");
         other.tunnel();
         let list = roster.list(10, at(400));
@@ -219,18 +254,41 @@ mod tests {
             (list[1].state, list[1].peer),
             (ConnectionState::Tunnel, None)
         );
-        seat.idle();
+        seat.idle(at(300));
         assert_eq!(roster.list(1, at(400)).len(), 1);
         drop(seat);
         assert_eq!(roster.len(), 1);
-        let again = roster.enter(None, at(500));
+        let again = roster.enter(None, 2, at(500));
         assert_eq!((roster.len(), again.index), (2, 0));
+    }
+
+    #[test]
+    fn those_go_first_that_never_asked_and_then_those_that_wait_the_longest() {
+        let roster = Roster::default();
+        let seats: Vec<Seat> = (0..6)
+            .map(|deadline| roster.enter(None, deadline, at(10)))
+            .collect();
+        for (seat, since) in [(0, 70), (1, 50), (3, 60)] {
+            seats[seat].exchange(b"a.test");
+            seats[seat].idle(at(since));
+        }
+        seats[4].exchange(b"a.test");
+        let sorted = |most| {
+            let mut slots = roster.longest_idle(most);
+            slots.sort_unstable();
+            slots
+        };
+        assert_eq!(sorted(0), [] as [u32; 0]);
+        assert_eq!(sorted(2), [2, 5]);
+        assert_eq!(sorted(3), [1, 2, 5]);
+        assert_eq!(sorted(4), [1, 2, 3, 5]);
+        assert_eq!(sorted(9), [0, 1, 2, 3, 5]);
     }
 
     #[test]
     fn long_hosts_are_cut() {
         let roster = Roster::default();
-        let seat = roster.enter(None, at(0));
+        let seat = roster.enter(None, 0, at(0));
         seat.exchange(&[b'x'; 300]);
         seat.exchange(&[b'y'; HOST]);
         assert_eq!(roster.list(1, at(0))[0].host, "y".repeat(HOST));
@@ -244,7 +302,7 @@ mod tests {
         let mut seats = Vec::new();
         for asked in asks {
             let roster = Roster::default();
-            seats.push(roster.enter(None, at(0)));
+            seats.push(roster.enter(None, 0, at(0)));
             local.spawn_local(roster.answer(asked, || at(5)));
         }
         let (list, silent) = local.run_until(connections.list(100)).await;

@@ -84,11 +84,18 @@ impl Deadlines {
         }
     }
 
+    /// Lets the deadline in that slot pass now.
+    pub(crate) fn expire(&self, slot: u32) {
+        if let Some(slot) = self.slots.borrow_mut().all.get_mut(slot as usize) {
+            slot.pass();
+        }
+    }
+
     /// Wakes the tasks whose deadlines have passed; runs for as long as the worker does.
     pub(crate) async fn sweep(self: Rc<Self>) {
         loop {
             let now = self.clock.now().as_millis();
-            let next = self.expire(now);
+            let next = self.pass(now);
             self.planned.set(next);
             if next == NEVER {
                 self.earlier.notified().await;
@@ -103,20 +110,26 @@ impl Deadlines {
     }
 
     /// Marks what is due at `now` and says when the next one is.
-    fn expire(&self, now: u64) -> u64 {
+    fn pass(&self, now: u64) -> u64 {
         let mut next = NEVER;
         for slot in &mut self.slots.borrow_mut().all {
             if slot.due > now {
                 next = next.min(slot.due);
                 continue;
             }
-            slot.due = NEVER;
-            slot.expired = true;
-            if let Some(waker) = slot.waker.take() {
-                waker.wake();
-            }
+            slot.pass();
         }
         next
+    }
+}
+
+impl Slot {
+    fn pass(&mut self) {
+        self.due = NEVER;
+        self.expired = true;
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -128,6 +141,11 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Its slot in the table of its worker, for [`Deadlines::expire`].
+    pub(crate) const fn slot(&self) -> u32 {
+        self.index
+    }
+
     /// Arms it for `at`, whatever it was before.
     #[inline]
     pub(crate) fn set(&self, at: Tick) {

@@ -115,12 +115,17 @@ impl Edge {
     }
 
     /// Accepts no more, ends idle connections, and lets the others finish what is under way.
-    pub fn close(&self) {
+    pub fn drain(&self) {
         self.phase.advance(Phase::Draining);
     }
 
-    /// Waits until every connection has ended after [`close`](Self::close), but no longer than
-    /// `limit`. Says whether they have.
+    /// The same, and ends the tunnels: nobody knows whether they ever would by themselves.
+    pub fn close(&self) {
+        self.phase.advance(Phase::Closing);
+    }
+
+    /// Waits until every connection has ended after [`drain`](Self::drain) or
+    /// [`close`](Self::close), but no longer than `limit`. Says whether they have.
     pub async fn finished(&self, limit: Duration) -> bool {
         let ended = async {
             while !self.threads.iter().all(JoinHandle::is_finished) {
@@ -182,9 +187,16 @@ impl Seat {
         spawn_local(Rc::clone(&worker).housekeeping(phase.clone()));
         let clock = worker.clock;
         spawn_local(worker.roster.clone().answer(asks, move || clock.now()));
+        let starved = {
+            let worker = Rc::clone(&worker);
+            move |error: &io::Error, listener: &Listener| worker.starved(error, listener.address())
+        };
         let acceptors: Vec<_> = listeners
             .into_iter()
-            .map(|listener| spawn_local(accept(listener, crew.clone(), serve.clone())))
+            .map(|listener| {
+                let (crew, serve, starved) = (crew.clone(), serve.clone(), starved.clone());
+                spawn_local(accept(listener, crew, serve, starved, phase.clone()))
+            })
             .collect();
         loop {
             tokio::select! {
@@ -192,12 +204,19 @@ impl Seat {
                 () = phase.reached(Phase::Draining) => break,
             }
         }
-        acceptors.iter().for_each(tokio::task::JoinHandle::abort);
-        while let Ok(handover) = inbox.try_recv() {
+        worker.turn(phase.phase());
+        for acceptor in acceptors {
+            if acceptor.await.is_err() {
+                tracing::error!("acceptor-panicked");
+            }
+        }
+        // Closed before it is emptied: whoever still has a connection for this worker keeps it.
+        inbox.close();
+        while let Some(handover) = inbox.recv().await {
             enter(&worker, handover, &serve);
         }
-        worker.end_idle();
-        while phase.phase() == Phase::Draining && worker.load.load(Relaxed) > 0 {
+        while phase.phase() < Phase::Stopping && worker.load.load(Relaxed) > 0 {
+            worker.turn(phase.phase());
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = phase.reached(Phase::Stopping) => {}

@@ -7,12 +7,14 @@
 pub(crate) mod answer;
 mod attempt;
 mod head;
+mod limits;
 mod reply;
 mod respond;
 mod scratch;
 mod select;
 mod send;
 mod story;
+mod switch;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -211,14 +213,26 @@ impl Exchange {
             return After::Close;
         }
         let page = answer::page(&answer, &self.worker.settings);
-        self.send_answer(answer.status, &page.fields, &page.body, answer.closes)
-            .await
+        let after = self
+            .send_answer(answer.status, &page.fields, &page.body, answer.closes)
+            .await;
+        let late = matches!(failure, Failure::HeadTimeout | Failure::BodyTimeout);
+        if late && after == After::Linger {
+            After::LingerBriefly
+        } else {
+            after
+        }
     }
 
     fn count_failure(&self, failure: &Failure, status: u16) {
         let metrics = &self.worker.metrics;
         match failure {
-            Failure::Endpoint(_) => metrics.bad_gateway(),
+            Failure::Endpoint(_) => {
+                metrics.bad_gateway();
+                if self.is_websocket() {
+                    metrics.websocket_failure();
+                }
+            }
             Failure::ConnectionLimit { .. } => metrics.exhausted(),
             Failure::ClientGone => return,
             Failure::Refused(Refusal::EmptyContentLength) => {

@@ -17,6 +17,7 @@ pub mod edge;
 mod exchange;
 pub mod frame;
 pub mod health;
+mod linger;
 pub mod listen;
 pub mod metrics;
 pub mod periodic;

@@ -7,9 +7,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use component::address::ListenAddress;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
-use crate::config::ProxyProtocol;
+use crate::config::{KeepAlive, ProxyProtocol};
 
 /// Connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 4096;
@@ -23,13 +23,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds and listens.
+    /// Binds and listens. Connections over TCP are probed as `keep_alive` says.
     ///
     /// # Errors
     /// What the system says.
-    pub fn bind(place: &ListenAddress, proxy_protocol: ProxyProtocol) -> io::Result<Self> {
+    pub fn bind(
+        place: &ListenAddress,
+        proxy_protocol: ProxyProtocol,
+        keep_alive: Option<KeepAlive>,
+    ) -> io::Result<Self> {
         let (descriptor, address) = match place {
-            ListenAddress::Tcp(address) => bind_tcp(*address)?,
+            ListenAddress::Tcp(address) => bind_tcp(*address, keep_alive)?,
             ListenAddress::Unix(path) => bind_unix(path)?,
         };
         Ok(Self {
@@ -60,7 +64,10 @@ impl Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(OwnedFd, ListenAddress)> {
+fn bind_tcp(
+    address: SocketAddr,
+    keep_alive: Option<KeepAlive>,
+) -> io::Result<(OwnedFd, ListenAddress)> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -71,8 +78,15 @@ fn bind_tcp(address: SocketAddr) -> io::Result<(OwnedFd, ListenAddress)> {
         // `[::]` means every address; one of IPv4 on the same port has its own listener otherwise.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
-    // Accepted connections inherit it, which saves a call for each.
+    // Accepted connections inherit these, which saves calls for each.
     socket.set_tcp_nodelay(true)?;
+    if let Some(keep_alive) = keep_alive {
+        let probes = TcpKeepalive::new()
+            .with_time(keep_alive.time)
+            .with_interval(keep_alive.interval)
+            .with_retries(keep_alive.probes);
+        socket.set_tcp_keepalive(&probes)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
@@ -113,9 +127,36 @@ mod tests {
     fn port_zero_becomes_a_real_one() {
         for address in ["127.0.0.1:0", "[::]:0"] {
             let place = ListenAddress::Tcp(address.parse().unwrap());
-            let listener = Listener::bind(&place, ProxyProtocol::Off).unwrap();
+            let listener = Listener::bind(&place, ProxyProtocol::Off, None).unwrap();
             assert!(matches!(listener.address(), ListenAddress::Tcp(bound) if bound.port() != 0));
         }
+    }
+
+    #[test]
+    fn accepted_connections_are_probed_as_the_listener_was_told() {
+        let place = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
+        let seconds = std::time::Duration::from_secs;
+        let probed = |keep_alive| {
+            let listener = Listener::bind(&place, ProxyProtocol::Off, keep_alive).unwrap();
+            let socket = std::net::TcpListener::from(listener.duplicate().unwrap());
+            socket.set_nonblocking(false).unwrap();
+            let client = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+            let (accepted, _) = socket.accept().unwrap();
+            drop(client);
+            let accepted = socket2::SockRef::from(&accepted);
+            accepted.keepalive().unwrap().then(|| KeepAlive {
+                time: accepted.tcp_keepalive_time().unwrap(),
+                interval: accepted.tcp_keepalive_interval().unwrap(),
+                probes: accepted.tcp_keepalive_retries().unwrap(),
+            })
+        };
+        let keep_alive = KeepAlive {
+            time: seconds(61),
+            interval: seconds(7),
+            probes: 3,
+        };
+        assert_eq!(probed(Some(keep_alive)), Some(keep_alive));
+        assert_eq!(probed(None), None);
     }
 
     #[test]
@@ -127,8 +168,8 @@ mod tests {
             unreachable!()
         };
         drop(UnixListener::bind(path).unwrap());
-        let listener = Listener::bind(&place, ProxyProtocol::Off).unwrap();
-        assert!(Listener::bind(&place, ProxyProtocol::Off).is_err());
+        let listener = Listener::bind(&place, ProxyProtocol::Off, None).unwrap();
+        assert!(Listener::bind(&place, ProxyProtocol::Off, None).is_err());
         assert!(path.exists());
         drop(listener);
         std::fs::remove_dir_all(&directory).unwrap();

@@ -169,7 +169,7 @@ impl Running {
         self.shared.health.drain();
         tracing::info!(wait_ms = millis(wait), "gorouter.draining");
         tokio::time::sleep(wait).await;
-        self.edge.close();
+        self.edge.drain();
         let finished = self.edge.finished(limit).await;
         if !finished {
             tracing::warn!(
@@ -240,12 +240,16 @@ fn shared(
 
 fn listen(config: &Config) -> Result<Vec<Arc<Listener>>, StartError> {
     let bind = |listener: &crate::config::Listener| {
-        Listener::bind(&listener.address, listener.proxy_protocol)
-            .map(Arc::new)
-            .map_err(|source| StartError::Listen {
-                address: listener.address.to_string(),
-                source,
-            })
+        Listener::bind(
+            &listener.address,
+            listener.proxy_protocol,
+            config.client.connection.keep_alive,
+        )
+        .map(Arc::new)
+        .map_err(|source| StartError::Listen {
+            address: listener.address.to_string(),
+            source,
+        })
     };
     config.listeners.iter().map(bind).collect()
 }

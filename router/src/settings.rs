@@ -10,7 +10,9 @@ use router_core::headers::MOST_FIELDS;
 use router_core::headers::request::Rules;
 use router_core::http1::Limits;
 
-use crate::config::{BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedProto};
+use crate::config::{
+    BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedProto, Linger, TunnelTimes,
+};
 
 /// The settings of the data path; all workers share them.
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ impl Settings {
         let shown = |name: &String| (lower(name), extra_header_name(name));
         Self {
             workers,
-            client: ClientSettings::new(&config.client),
+            client: ClientSettings::new(&config.client, workers),
             backend: BackendSettings::new(&config.backend, workers),
             rules: rules(config),
             trusted_proxies: config.client.trusted_proxies.clone(),
@@ -107,7 +109,7 @@ fn rules(config: &Config) -> Rules {
 }
 
 impl ClientSettings {
-    fn new(config: &ClientConfig) -> Self {
+    fn new(config: &ClientConfig, workers: usize) -> Self {
         Self {
             limits: Limits {
                 head_bytes: bytes(config.max_header_bytes),
@@ -119,6 +121,12 @@ impl ClientSettings {
             stall: config.write_stall,
             upload_stall: config.read_stall,
             max_body: config.max_body.map(|most| most.0),
+            linger: config.connection.linger,
+            tunnel: config.connection.tunnel,
+            heads_memory: match bytes(config.max_heads_memory) {
+                0 => usize::MAX,
+                most => share(most, workers),
+            },
         }
     }
 }
@@ -134,6 +142,7 @@ impl BackendSettings {
             dial_upgrade: or_forever(config.websocket_dial_timeout),
             request: config.endpoint_timeout,
             first_byte: config.first_byte_timeout,
+            continue_after: config.continue_timeout,
             inactivity: config.inactivity_timeout,
             max_conns: config.max_conns,
             max_attempts: usize::try_from(config.max_attempts).unwrap_or(usize::MAX),
@@ -178,6 +187,12 @@ pub struct ClientSettings {
     pub upload_stall: Duration,
     /// Bytes that a request's body may have where its route does not say.
     pub max_body: Option<u64>,
+    /// How long a connection that ends is drained.
+    pub linger: Linger,
+    /// Limits on upgraded connections.
+    pub tunnel: TunnelTimes,
+    /// Memory that the heads of this worker may take beyond their first 4 KiB each.
+    pub heads_memory: usize,
 }
 
 /// How backends are dialled, waited for and kept.
@@ -191,6 +206,8 @@ pub struct BackendSettings {
     pub request: Option<Duration>,
     /// For the head of the response.
     pub first_byte: Option<Duration>,
+    /// How long a client waits for a 100 until the router says it; `None` for ever.
+    pub continue_after: Option<Duration>,
     /// For the silence of a backend within a response.
     pub inactivity: Option<Duration>,
     /// Exchanges at a time for each endpoint; 0 for no limit.

@@ -5,6 +5,7 @@ mod dial;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use router_core::endpoint::EndpointId;
@@ -22,7 +23,7 @@ pub(crate) struct IdlePool {
     count: Cell<usize>,
     most: usize,
     most_per_endpoint: usize,
-    longest: std::time::Duration,
+    longest: Duration,
 }
 
 #[derive(Debug)]
@@ -81,11 +82,16 @@ impl IdlePool {
 
     /// Closes connections that were idle for too long or that the backend has closed.
     pub(crate) fn sweep(&self, now: Tick) {
+        self.close_idle_for(self.longest, now);
+    }
+
+    /// Closes those that were not used for `longest`, or that the backend has closed.
+    pub(crate) fn close_idle_for(&self, longest: Duration, now: Tick) {
         let mut closed = 0;
         self.by_endpoint.borrow_mut().retain(|_, kept| {
             let before = kept.len();
             kept.retain(|idle| {
-                now.since(idle.since) < self.longest && idle.socket.glance() == Glance::Quiet
+                now.since(idle.since) < longest && idle.socket.glance() == Glance::Quiet
             });
             closed += before - kept.len();
             !kept.is_empty()

@@ -3,11 +3,13 @@
 //! Workers share the route table and the endpoints' counts, nothing else that a request touches.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
 use router_core::headers::Edits;
 use router_core::http1::response::ResponseParser;
@@ -29,6 +31,13 @@ use crate::upstream::IdlePool;
 
 /// How often idle backend connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// Idle connections that make way at once when descriptors run out.
+const SHED: usize = 32;
+
+/// How long ago something is lately: for what is used, for the lack of descriptors, and for the last
+/// line about it.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// A draft that has grown beyond this is not kept.
 const LONGEST_DRAFT: usize = 64 << 10;
@@ -70,6 +79,16 @@ pub(crate) struct Worker {
     pub parsers: Spares<Box<ResponseParser>>,
     drafts: Spares<Vec<u8>>,
     random: RefCell<fastrand::Rng>,
+    starvation: RefCell<Starvation>,
+}
+
+/// The lack of descriptors: when it was seen and told, and what happened since it was told.
+#[derive(Debug, Default)]
+struct Starvation {
+    seen: Option<Tick>,
+    told: Option<Tick>,
+    times: u32,
+    shed: usize,
 }
 
 /// What a worker is made of; the rest it makes itself, on its own thread.
@@ -108,7 +127,7 @@ impl Worker {
             recent: Cell::new(clock.now()),
             deadlines: Deadlines::new(clock),
             tools: Tools {
-                buffers: Buffers::new(),
+                buffers: Buffers::new(settings.client.heads_memory),
                 pipes: Pipes::default(),
             },
             idle: IdlePool::new(&settings.backend),
@@ -120,6 +139,7 @@ impl Worker {
             phase: Cell::new(Phase::Running),
             load,
             random: RefCell::new(fastrand::Rng::new()),
+            starvation: RefCell::default(),
             parsers: Spares::default(),
             drafts: Spares::default(),
             shared,
@@ -192,9 +212,49 @@ impl Worker {
         self.log.borrow_mut().flush();
     }
 
-    /// Wakes the connections that wait for a request, to see that the phase has changed.
-    pub(crate) fn end_idle(&self) {
-        self.phase.set(self.phase.get().max(Phase::Draining));
-        self.deadlines.wake_all();
+    /// Goes on to `phase`, and wakes every connection to see it. Nothing happens when it is there.
+    pub(crate) fn turn(&self, phase: Phase) {
+        if self.phase.replace(phase) != phase {
+            self.deadlines.wake_all();
+        }
+    }
+
+    /// Ends connections because the process has no descriptor left for another: the clients' that
+    /// have been idle the longest, and the backends' that nobody has used lately. Returns how many
+    /// clients that are; their tasks close them when they have their turn.
+    pub(crate) fn make_room(&self) -> usize {
+        let shed = self.roster.longest_idle(SHED);
+        for &deadline in &shed {
+            self.deadlines.expire(deadline);
+        }
+        let now = self.clock.now();
+        self.idle.close_idle_for(LATELY, now);
+        self.starvation.borrow_mut().seen = Some(now);
+        shed.len()
+    }
+
+    /// A connection could not be accepted: others make room. Said at most once a second.
+    pub(crate) fn starved(&self, error: &io::Error, listener: &ListenAddress) {
+        let shed = self.make_room();
+        let now = self.clock.now();
+        let starvation = &mut *self.starvation.borrow_mut();
+        starvation.times += 1;
+        starvation.shed += shed;
+        if starvation.told.is_some_and(|told| now.since(told) < LATELY) {
+            return;
+        }
+        let Starvation { times, shed, .. } = *starvation;
+        tracing::warn!(%error, %listener, times, shed, "accept-failed");
+        *starvation = Starvation {
+            told: Some(now),
+            seen: Some(now),
+            ..Starvation::default()
+        };
+    }
+
+    /// Whether descriptors are so scarce that none is kept open out of courtesy.
+    pub(crate) fn is_starved(&self) -> bool {
+        let seen = self.starvation.borrow().seen;
+        seen.is_some_and(|seen| self.recent().since(seen) < LATELY)
     }
 }

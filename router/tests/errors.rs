@@ -190,3 +190,18 @@ fn a_message_goes_into_the_page_that_is_configured() {
     );
     std::fs::remove_file(&page).unwrap();
 }
+
+#[test]
+fn a_body_that_is_malformed_from_its_first_chunk_on_is_a_bad_gateway() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for chunks in ["zz\r\n", "-1\r\nx\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n"] {
+        let backend = Backend::start(script::canned([head, chunks].concat()));
+        let router = TestRouter::to(&backend);
+        let response = router.client().get("a.test", "/");
+        assert_eq!(response.status(), 502, "{chunks:?}");
+        assert_eq!(
+            response.head.field("x-cf-routererror"),
+            Some("endpoint_failure (malformed response: malformed chunk)")
+        );
+    }
+}

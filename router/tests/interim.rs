@@ -1,5 +1,7 @@
 //! Interim responses: 100 and its expectation, 103.
 
+use std::time::Duration;
+
 use tests_kit::{Backend, Conversation, Gate, Head, TestRouter, script};
 
 #[test]
@@ -68,4 +70,83 @@ fn several_interim_responses_pass_in_order() {
         .collect();
     assert_eq!(numbers, [Some("1"), Some("2"), Some("3")]);
     assert_eq!(response.text(), "hi");
+}
+
+const EXPECTS: &str =
+    "POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+
+#[test]
+fn a_client_that_waits_for_100_gets_it_from_the_router_when_the_backend_is_silent() {
+    let backend = Backend::start(script::echo());
+    let router = TestRouter::builder()
+        .yaml("continue_timeout: 100ms")
+        .route("a.test", &[backend.address()])
+        .start();
+    let mut client = router.client();
+    client.send(EXPECTS);
+    let head = client.head();
+    assert_eq!((head.status(), head.fields.len()), (100, 0));
+    client.send("hello");
+    let response = client.response("POST");
+    assert_eq!(
+        (response.text().as_str(), response.interim.len()),
+        ("hello", 0)
+    );
+    assert_eq!(client.get("a.test", "/").status(), 200);
+}
+
+#[test]
+fn no_100_is_said_to_who_does_not_wait_for_it() {
+    for (request, keys) in [
+        // HTTP/1.0 knows no 100 (RFC 9110 §10.1.1).
+        (
+            EXPECTS.replace("HTTP/1.1", "HTTP/1.0"),
+            "continue_timeout: 50ms",
+        ),
+        (
+            EXPECTS.replace("100-continue", "something"),
+            "continue_timeout: 50ms",
+        ),
+        (EXPECTS.to_owned(), "continue_timeout: 0s"),
+    ] {
+        let backend = Backend::start(script::echo());
+        let router = TestRouter::builder()
+            .yaml(keys)
+            .route("a.test", &[backend.address()])
+            .start();
+        let mut client = router.client();
+        client.send(&request);
+        assert!(!Gate::new().wait_for(Duration::from_millis(200)));
+        client.send("hello");
+        let response = client.response("POST");
+        assert_eq!(
+            (response.text().as_str(), response.interim.len()),
+            ("hello", 0)
+        );
+    }
+}
+
+fn hints(count: usize) -> String {
+    "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".repeat(count)
+}
+
+#[test]
+fn many_interim_responses_pass_and_a_flood_is_told_as_one() {
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let backend = Backend::start(script::canned(hints(60) + last));
+    let router = TestRouter::to(&backend);
+    let response = router.client().get("a.test", "/");
+    assert_eq!(
+        (response.interim.len(), response.text().as_str()),
+        (60, "hi")
+    );
+
+    let backend = Backend::start(script::canned(hints(2_000) + last));
+    let router = TestRouter::to(&backend);
+    let response = router.client().get("a.test", "/");
+    assert_eq!(response.status(), 502);
+    assert_eq!(
+        response.head.field("x-cf-routererror"),
+        Some("endpoint_failure (too many interim responses)")
+    );
 }

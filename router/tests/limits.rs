@@ -1,7 +1,11 @@
 //! Limits on time, size and number.
 
+use std::time::{Duration, Instant};
+
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Client, Conversation, Gate, TestRouter, script};
+use tests_kit::{
+    Backend, Client, Conversation, End, Gate, PATIENCE, TestRouter, eventually, script,
+};
 
 fn status(client: &mut Client, message: impl AsRef<[u8]>) -> u16 {
     client.try_send(message).ok();
@@ -26,7 +30,7 @@ fn a_head_has_to_be_there_in_time_however_slowly_it_comes() {
             break;
         }
         sent += 1;
-        assert!(!pause.wait_for(std::time::Duration::from_millis(10)));
+        assert!(!pause.wait_for(Duration::from_millis(10)));
     }
     assert!(sent < 1000, "the head may take for ever");
     assert_ne!(client.closed(), Closed::StillOpen);
@@ -42,7 +46,7 @@ fn the_time_of_a_head_begins_with_its_first_byte() {
         .start();
     let mut client = router.client();
     assert_eq!(client.get("a.test", "/").text(), "hi");
-    assert!(!Gate::new().wait_for(std::time::Duration::from_millis(400)));
+    assert!(!Gate::new().wait_for(Duration::from_millis(400)));
     assert_eq!(client.get("a.test", "/").text(), "hi");
 }
 
@@ -120,7 +124,7 @@ fn a_backend_takes_so_many_at_a_time_and_an_exchange_lasts_until_its_body_ends()
     gate.open();
     assert_eq!(first.exactly(2), b"hi");
     // The count falls when the router has seen the end, which may be after the client has.
-    assert!(tests_kit::eventually(tests_kit::PATIENCE, || {
+    assert!(eventually(PATIENCE, || {
         router.client().get("a.test", "/").status() == 200
     }));
 }
@@ -158,4 +162,101 @@ fn a_route_may_have_less_patience_than_the_router() {
         "{}",
         response.head.line
     );
+}
+
+#[test]
+fn a_connection_that_asks_for_nothing_has_the_time_of_a_head() {
+    let backend = Backend::start(script::hello("hi"));
+    for keys in [
+        "",
+        "listeners: [{address: '127.0.0.1:0', proxy_protocol: required}]\n",
+    ] {
+        let router = TestRouter::builder()
+            .yaml(&format!("{keys}read_header_timeout: 200ms"))
+            .route("a.test", &[backend.address()])
+            .start();
+        assert_ne!(router.client().closed(), Closed::StillOpen);
+        let mut slow = router.client();
+        // Neither does a byte now and then of what comes before the first request buy more.
+        let pause = Gate::new();
+        let sent = std::iter::repeat_n("P", 500).take_while(|byte| {
+            slow.try_send(byte).is_ok() && !pause.wait_for(Duration::from_millis(10))
+        });
+        assert!(sent.count() < 500, "the beginning may take for ever");
+    }
+}
+
+#[test]
+fn an_exchange_that_moves_a_byte_at_every_look_ends_all_the_same() {
+    let pace = Duration::from_millis(2);
+    let backend = Backend::start(move |conversation: &mut Conversation| {
+        conversation.head()?;
+        conversation.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        loop {
+            conversation.send("1\r\nx\r\n")?;
+            assert!(!Gate::new().wait_for(pace));
+        }
+    });
+    let taker = Backend::start(|conversation: &mut Conversation| {
+        conversation.head()?;
+        conversation.drain();
+        Ok(())
+    });
+    let router = TestRouter::builder()
+        .yaml("endpoint_timeout: 300ms")
+        .route("a.test", &[backend.address()])
+        .route("upload.test", &[taker.address()])
+        .start();
+    let mut client = router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let began = Instant::now();
+    assert_eq!(client.response("GET").end, End::Cut);
+    // Far less than the fourfold that a second look at each byte allowed it.
+    let took = began.elapsed();
+    println!("a response in drops took {took:?}");
+
+    let mut client = router.client();
+    client.send("POST / HTTP/1.1\r\nHost: upload.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let pause = Gate::new();
+    let sent = std::iter::repeat_n("1\r\nx\r\n", 5_000)
+        .take_while(|chunk| client.try_send(chunk).is_ok() && !pause.wait_for(pace));
+    assert!(sent.count() < 5_000, "an upload in drops may take for ever");
+}
+
+#[test]
+fn large_heads_share_one_budget() {
+    let backend = Backend::start(script::hello("hi"));
+    let router = TestRouter::builder()
+        .yaml("workers: 1\nmax_heads_memory: 80KiB")
+        .route("a.test", &[backend.address()])
+        .start();
+    let part = format!(
+        "GET / HTTP/1.1\r\nHost: a.test\r\nX-Large: {}",
+        "x".repeat(20_000)
+    );
+    let mut first = router.client();
+    let mut second = router.client();
+    first.send(&part);
+    second.send(&part);
+    // Both are 32 KiB, and there is no more for a third.
+    let refused = |client: &mut Client| {
+        client.send([&part, "\r\n\r\n"].concat());
+        let response = client.response("GET");
+        (
+            response.status(),
+            response.head.field("x-cf-routererror").map(str::to_owned),
+        )
+    };
+    let taken = eventually(PATIENCE, || {
+        refused(&mut router.client()) == (503, Some("header-memory-exhausted".into()))
+    });
+    assert!(taken);
+    // Small ones are not concerned, and what is given back is there for others.
+    assert_eq!(router.client().get("a.test", "/").status(), 200);
+    first.send("\r\n\r\n");
+    assert_eq!(first.response("GET").status(), 200);
+    drop((first, second));
+    assert!(eventually(PATIENCE, || {
+        refused(&mut router.client()).0 == 200
+    }));
 }

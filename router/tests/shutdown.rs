@@ -51,3 +51,30 @@ fn a_router_can_be_started_again_and_again() {
         assert_eq!(router.client().get("a.test", "/").text(), "hi");
     }
 }
+
+#[test]
+fn a_request_that_meets_the_end_is_served_and_told_that_it_was_the_last() {
+    let backend = Backend::start(script::hello("hi"));
+    for round in 0..10 {
+        let mut router = TestRouter::to(&backend);
+        let mut kept = router.client();
+        assert_eq!(kept.get("a.test", "/").head.field("connection"), None);
+        // One more has connected, and perhaps was not accepted yet.
+        let mut fresh = router.client();
+        router.begin_stop();
+        let closed = round % 2 == 0;
+        if closed {
+            assert!(eventually(tests_kit::PATIENCE, || {
+                Client::try_connect(router.address()).is_err()
+            }));
+        }
+        for client in [&mut kept, &mut fresh] {
+            let response = client.get("a.test", "/");
+            assert_eq!(response.text(), "hi");
+            if closed {
+                assert_eq!(response.head.field("connection"), Some("close"));
+            }
+            assert_eq!(client.closed(), Closed::Finished);
+        }
+    }
+}

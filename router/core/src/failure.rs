@@ -20,6 +20,8 @@ pub enum Failure {
     RouteServiceUnsupported,
     /// The body is over the route's limit (RFC 9110 §15.5.14).
     BodyTooLarge,
+    /// The memory for large heads is used up (RFC 9110 §15.6.4).
+    HeadMemory,
     /// No host to look up.
     EmptyHost,
     /// `X-CF-App-Instance` is not `guid:index`.
@@ -83,8 +85,12 @@ pub enum EndpointFault {
     RequestTimeout,
     /// Its response is malformed.
     Malformed(Refusal),
-    /// It switched protocols unasked, or sent interim responses without end.
+    /// It switched protocols unasked.
     Unsolicited,
+    /// It sent interim responses without end.
+    InterimFlood,
+    /// This router could open no connection: it has no descriptor or no port left for one.
+    Exhausted,
     /// The connection failed otherwise.
     Broken,
 }
@@ -106,6 +112,8 @@ impl fmt::Display for EndpointFault {
                 return write!(f, "malformed response: {}", refusal.message());
             }
             Self::Unsolicited => "unsolicited response",
+            Self::InterimFlood => "too many interim responses",
+            Self::Exhausted => "dial: out of descriptors or ports",
             Self::Broken => "connection failed",
         })
     }
@@ -155,6 +163,10 @@ impl Failure {
             Self::BodyTooLarge => {
                 let message = "request body exceeds the limit of the route";
                 Answer::new(413, "max-body-size-exceeded", Body::message(message)).closing()
+            }
+            Self::HeadMemory => {
+                let message = "no memory is left for large request headers";
+                Answer::new(503, "header-memory-exhausted", Body::message(message)).closing()
             }
             Self::EmptyHost => {
                 let message = "Request had empty Host header";

@@ -17,6 +17,7 @@ pub mod histogram;
 pub mod host;
 pub mod http1;
 pub mod instance;
+pub mod interim;
 pub mod listing;
 pub mod pool;
 pub mod proxy_header;

@@ -21,6 +21,9 @@ pub struct BackendConfig {
     pub endpoint_timeout: Option<Duration>,
     /// From the end of the request to the first byte of the response; `None`: no limit of its own.
     pub first_byte_timeout: Option<Duration>,
+    /// How long a client that expects a 100 waits for the backend's before it gets the router's;
+    /// `None`: for ever.
+    pub continue_timeout: Option<Duration>,
     /// The longest silence of either side within a response; `None`: no limit of its own.
     pub inactivity_timeout: Option<Duration>,
     /// Whether connections are kept for later requests.
@@ -63,6 +66,7 @@ impl Default for BackendConfig {
             websocket_dial_timeout: Duration::from_secs(5),
             endpoint_timeout: Some(Duration::from_secs(60)),
             first_byte_timeout: None,
+            continue_timeout: Some(Duration::from_secs(1)),
             inactivity_timeout: None,
             keep_alive: true,
             idle_timeout: Duration::from_secs(55),
@@ -144,6 +148,12 @@ impl BackendConfig {
             "The time from the end of a request to the first byte of its response. 0s: no limit of \
              its own.",
             &mut self.first_byte_timeout,
+        );
+        keys.key(
+            "continue_timeout",
+            "How long a request with Expect: 100-continue waits for the backend's 100 before the \
+             router says it in its place. 0s: for ever.",
+            &mut self.continue_timeout,
         );
         keys.key(
             "backend_inactivity_timeout",

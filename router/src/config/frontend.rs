@@ -8,6 +8,8 @@ use component::size::ByteSize;
 use component::yaml::{Item, Keys, Node, Output, Report, Value};
 use router_core::cidr::CidrSet;
 
+use super::ConnectionConfig;
+
 /// Where gorouter listens when nothing is said.
 const DEFAULT_PORT: u16 = 8081;
 
@@ -139,8 +141,12 @@ pub struct ClientConfig {
     pub read_stall: Duration,
     /// How long a client may take nothing of a response.
     pub write_stall: Duration,
+    /// How a connection is probed, drained and ended.
+    pub connection: ConnectionConfig,
     /// Longest request head in bytes.
     pub max_header_bytes: ByteSize,
+    /// Memory of all heads of more than 4 KiB together.
+    pub max_heads_memory: ByteSize,
     /// Most header fields of a request.
     pub max_headers: usize,
     /// Longest request target in bytes.
@@ -168,7 +174,9 @@ impl Default for ClientConfig {
             head_timeout: DEFAULT_HEAD_TIMEOUT,
             read_stall: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
+            connection: ConnectionConfig::default(),
             max_header_bytes: DEFAULT_HEADER_BYTES,
+            max_heads_memory: ByteSize::mib(64),
             max_headers: DEFAULT_HEADERS,
             max_target_bytes: ByteSize::kib(16),
             max_body: None,
@@ -280,6 +288,7 @@ impl ClientConfig {
         keys.title("Clients");
         self.trust_keys(keys);
         self.time_keys(keys);
+        self.connection.keys(keys);
         self.size_keys(keys);
         keys.key(
             "healthcheck_user_agent",
@@ -354,6 +363,12 @@ impl ClientConfig {
             0 => DEFAULT_HEADER_BYTES,
             _ => bytes.min(MOST_HEADER_BYTES),
         };
+        keys.key(
+            "max_heads_memory",
+            "The memory that all heads of more than 4 KiB may take together. A request whose head \
+             finds no room is answered with 503. 0: no limit.",
+            &mut self.max_heads_memory,
+        );
         keys.key(
             "max_request_headers",
             "The most header fields of a request; more are answered with 431. 0 is 256; 1024 is the most.",

@@ -13,7 +13,6 @@ use router_core::http1::request::Form;
 use router_core::http1::response::ResponseParser;
 use router_core::http1::write;
 use router_core::retry::{self, Attempt, Next, Reached};
-use router_core::tick::Tick;
 
 use super::Exchange;
 use super::reply::{NoResponse, Reply, Response, Upload, broken};
@@ -112,11 +111,13 @@ impl Exchange {
         self.worker.keep_draft(draft);
         self.story.request_bytes = with_head.len() as u64;
         let upload = self.upload(body_end);
+        let continue_due = self.continue_due(&upload, began.tick());
         let mut reply = Reply {
             socket,
             received: None,
             upload,
             interim: false,
+            continue_due,
             stage: None,
             keep,
             reused,
@@ -144,28 +145,26 @@ impl Exchange {
             return Ok((socket, true));
         }
         let settings = &self.worker.settings.backend;
-        let limit = self
-            .story
-            .policy
-            .and_then(|policy| policy.connect)
-            .unwrap_or(if self.head().upgrade {
-                settings.dial_upgrade
-            } else {
-                settings.dial
-            });
-        self.client.deadline.set(
-            self.story
-                .overall(began.tick().plus(limit), settings.request),
-        );
+        let limit = self.dial_limit();
+        self.client.deadline.set(self.dial_deadline(began.tick()));
         let (resolver, clock) = (&self.worker.resolver, self.worker.clock);
-        let mut dialling = pin!(dial(endpoint, resolver, clock, limit, settings.keepalive));
-        let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
-            Poll::Pending if self.client.deadline.poll_expired(cx) => {
-                Poll::Ready(Err(EndpointFault::DialTimeout))
+        let mut made_room = false;
+        let dialled = loop {
+            let mut dialling = pin!(dial(endpoint, resolver, clock, limit, settings.keepalive));
+            let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
+                Poll::Pending if self.client.deadline.poll_expired(cx) => {
+                    Poll::Ready(Err(EndpointFault::DialTimeout))
+                }
+                polled => polled,
+            })
+            .await;
+            let exhausted = matches!(dialled, Err(EndpointFault::Exhausted));
+            if !exhausted || std::mem::replace(&mut made_room, true) {
+                break dialled;
             }
-            polled => polled,
-        })
-        .await;
+            self.worker.make_room();
+            tokio::task::yield_now().await;
+        };
         self.worker.metrics.upstream_connect();
         let dialled = dialled.map_err(|fault| {
             NoResponse::Endpoint(Attempt {
@@ -253,17 +252,6 @@ impl Exchange {
             BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,
         };
         Upload::Underway(Box::new(relay))
-    }
-
-    pub(super) fn response_deadline(&self, from: Tick) -> Tick {
-        let settings = &self.worker.settings.backend;
-        let first_byte = self.story.policy.and_then(|policy| policy.first_byte);
-        let first_byte = first_byte.or(settings.first_byte);
-        let by = match (first_byte, settings.request) {
-            (Some(limit), _) | (None, Some(limit)) => from.plus(limit),
-            (None, None) => Tick::from_millis(u64::MAX - 1),
-        };
-        self.story.overall(by, settings.request)
     }
 }
 

@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use router_core::failure::Failure;
+use router_core::http1::Limits;
 
 use super::Exchange;
+use crate::buffers::NoRoom;
 
 /// What came.
 #[derive(Debug)]
@@ -14,6 +16,11 @@ pub(super) enum Arrived {
     Complete,
     /// The end, before any request.
     Nothing,
+}
+
+/// The largest buffer that a head within these limits needs, with room for what comes behind it.
+pub(super) const fn largest(limits: &Limits) -> usize {
+    limits.head_bytes + limits.head_bytes / 4 + 1024
 }
 
 impl Exchange {
@@ -28,22 +35,28 @@ impl Exchange {
                 return Ok(Arrived::Complete);
             }
             if self.input.is_full() {
-                self.input
-                    .grow(limits.head_bytes + limits.head_bytes / 4 + 1024);
+                let grown = self.input.grow(largest(&limits));
+                grown.map_err(|NoRoom| Failure::HeadMemory)?;
             }
-            let by = *late.get_or_insert_with(|| {
-                self.story
-                    .began_tick()
-                    .plus(self.worker.settings.client.head)
-            });
-            self.client.deadline.set(by);
+            let by = match late {
+                Some(by) => by,
+                None => {
+                    let by = self
+                        .story
+                        .began_tick()
+                        .plus(self.worker.settings.client.head);
+                    self.client.deadline.set(by);
+                    *late.insert(by)
+                }
+            };
             match self.read_more().await {
                 Some(0) => return Ok(Arrived::Nothing),
-                Some(_) => {}
-                None if self.scratch.request.has_begun(self.input.filled()) => {
+                // A client that sends a byte at every look is late all the same.
+                Some(_) if self.worker.clock.now() < by => {}
+                _ if self.scratch.request.has_begun(self.input.filled()) => {
                     return Err(Failure::HeadTimeout);
                 }
-                None => return Ok(Arrived::Nothing),
+                _ => return Ok(Arrived::Nothing),
             }
         }
     }

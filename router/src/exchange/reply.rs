@@ -7,11 +7,17 @@ use std::task::{Context, Poll};
 
 use router_core::endpoint::{Endpoint, InFlight};
 use router_core::failure::{EndpointFault, Failure};
+use router_core::field::FieldKind;
+use router_core::http1::Version;
 use router_core::http1::request::Method;
 use router_core::http1::response::{ResponseHead, ResponseParser};
+use router_core::interim::Allowance;
 use router_core::retry::{Attempt, Reached};
+use router_core::tick::Tick;
 
 use super::Exchange;
+use super::head::largest;
+use super::send::{NO_BODY, send};
 use crate::buffers::Buffer;
 use crate::clock::Moment;
 use crate::relay::{Broken, Relay};
@@ -87,11 +93,44 @@ pub(super) struct Reply {
     pub(super) upload: Upload,
     /// An interim response has been passed on.
     pub(super) interim: bool,
+    /// When the client is to be told to send its body, if it waits for that.
+    pub(super) continue_due: Option<Tick>,
     /// How far the upload was when the deadline was last set.
-    pub(super) stage: Option<(u64, bool, bool)>,
+    pub(super) stage: Option<Stage>,
     pub(super) keep: bool,
     pub(super) reused: bool,
     pub(super) began: Moment,
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stage {
+    moved: u64,
+    is_done: bool,
+    waits_for_receiver: bool,
+}
+
+impl Stage {
+    pub(super) fn of(relay: &Relay) -> Self {
+        Self {
+            moved: relay.moved(),
+            is_done: relay.is_done(),
+            waits_for_receiver: relay.waits_for_receiver(),
+        }
+    }
+
+    /// Whether what comes next has to come from the backend.
+    pub(super) const fn waits_for_backend(self) -> bool {
+        self.is_done || self.waits_for_receiver
+    }
+}
+
+/// What a wait for the response has come to.
+enum Received {
+    /// More of it.
+    Bytes,
+    /// The client waits for a 100 that the backend does not send.
+    ContinueDue,
 }
 
 impl Reply {
@@ -147,9 +186,6 @@ impl Reply {
     }
 }
 
-/// Interim responses of one exchange; more than this is a flood.
-const INTERIM: u32 = 32;
-
 impl Exchange {
     /// Reads until the head of the final response, or of a 101, is complete; interim responses are
     /// passed on. The rest of the request's body goes out meanwhile.
@@ -160,19 +196,18 @@ impl Exchange {
         let limits = self.worker.settings.backend.limits;
         let to_head = self.head().method == Method::Head;
         let mut watching = true;
-        let mut interim = 0;
-        poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?;
+        let mut interim = Allowance::new();
+        self.receive(reply, &mut watching).await?;
         // Whoever waits has no parser either.
         let mut parser = self.worker.parsers.take();
         parser.begin(0, to_head);
         loop {
             let there = reply.received.as_ref().map_or(&[][..], Buffer::filled);
             match parser.advance(there, &limits) {
-                Ok(false) => poll_fn(|cx| self.poll_receive(cx, reply, &mut watching)).await?,
+                Ok(false) => self.receive(reply, &mut watching).await?,
                 Ok(true) if parser.head().is_interim() => {
-                    interim += 1;
-                    if interim > INTERIM {
-                        return Err(reply.failed(EndpointFault::Unsolicited));
+                    if !interim.admits(parser.head().end, self.worker.clock.now()) {
+                        return Err(reply.failed(EndpointFault::InterimFlood));
                     }
                     self.pass_interim(reply, parser.head()).await?;
                     parser.begin(0, to_head);
@@ -183,20 +218,35 @@ impl Exchange {
         }
     }
 
+    /// Waits for more of the response.
+    async fn receive(&self, reply: &mut Reply, watching: &mut bool) -> Result<(), NoResponse> {
+        loop {
+            let received = poll_fn(|cx| self.poll_receive(cx, reply, watching)).await?;
+            match received {
+                Received::Bytes => return Ok(()),
+                Received::ContinueDue => self.say_continue(reply).await?,
+            }
+        }
+    }
+
     /// Reads more of the response, sends more of the request, and notices a client that left.
     fn poll_receive(
         &self,
         cx: &mut Context<'_>,
         reply: &mut Reply,
         watching: &mut bool,
-    ) -> Poll<Result<(), NoResponse>> {
+    ) -> Poll<Result<Received, NoResponse>> {
         if let Upload::Underway(relay) = &mut reply.upload {
             match relay.poll(cx, &self.client.socket, &reply.socket, &self.worker.tools) {
                 Poll::Ready(Err(Broken::Sink)) => reply.upload = Upload::Refused,
                 Poll::Ready(Err(broken)) => {
                     return Poll::Ready(Err(NoResponse::Client(client_failure(&broken))));
                 }
-                Poll::Ready(Ok(())) | Poll::Pending => self.arm_upload(reply),
+                Poll::Ready(Ok(())) | Poll::Pending => {
+                    if !self.arm_upload(reply) {
+                        return Poll::Ready(Err(reply.too_late()));
+                    }
+                }
             }
         }
         // A request that waits has no buffer for its response: the one that takes it is still warm
@@ -204,8 +254,10 @@ impl Exchange {
         let buffers = &self.worker.tools.buffers;
         let mut buffer = reply.received.take().unwrap_or_else(|| buffers.small());
         if buffer.is_full() {
-            let most = self.worker.settings.backend.limits.head_bytes;
-            buffer.grow(most + most / 4 + 1024);
+            let most = largest(&self.worker.settings.backend.limits);
+            if buffer.grow(most).is_err() {
+                return Poll::Ready(Err(NoResponse::Client(Failure::HeadMemory)));
+            }
         }
         let read = reply.socket.poll_read(cx, buffer.room());
         if let Poll::Ready(Ok(count)) = read {
@@ -216,9 +268,13 @@ impl Exchange {
         }
         match read {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(reply.failed(EndpointFault::Closed))),
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(Received::Bytes)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(reply.failed(broken(&error)))),
             Poll::Pending if self.client.deadline.poll_expired(cx) => {
+                let due = reply.continue_due.take();
+                if due.is_some_and(|due| self.worker.clock.now() >= due) {
+                    return Poll::Ready(Ok(Received::ContinueDue));
+                }
                 Poll::Ready(Err(reply.too_late()))
             }
             Poll::Pending => self.poll_leave(cx, reply, watching),
@@ -231,7 +287,7 @@ impl Exchange {
         cx: &mut Context<'_>,
         reply: &Reply,
         watching: &mut bool,
-    ) -> Poll<Result<(), NoResponse>> {
+    ) -> Poll<Result<Received, NoResponse>> {
         if *watching
             && reply.upload.is_over()
             && let Poll::Ready(seen) = self.client.socket.poll_glance(cx)
@@ -245,27 +301,55 @@ impl Exchange {
     }
 
     /// Sets the deadline for what an upload waits for: the client, which must send something, or
-    /// the backend, which must take it and then respond.
-    fn arm_upload(&self, reply: &mut Reply) {
+    /// the backend, which must take it and then respond. Returns whether the exchange has time left:
+    /// one that moves a byte at every look has its end as well.
+    fn arm_upload(&self, reply: &mut Reply) -> bool {
         let Upload::Underway(relay) = &reply.upload else {
-            return;
+            return true;
         };
-        let stage = (relay.moved(), relay.is_done(), relay.waits_for_receiver());
+        let stage = Stage::of(relay);
         if reply.stage == Some(stage) {
-            return;
+            return true;
+        }
+        let now = self.worker.clock.now();
+        if now >= self.end() {
+            return false;
         }
         reply.stage = Some(stage);
-        let now = self.worker.clock.now();
-        let settings = &self.worker.settings;
-        let by = if relay.is_done() || relay.waits_for_receiver() {
+        if stage.moved > 0 {
+            reply.continue_due = None;
+        }
+        let by = if stage.waits_for_backend() {
             self.response_deadline(now)
         } else {
-            self.story.overall(
-                now.plus(settings.client.upload_stall),
-                settings.backend.request,
-            )
+            self.upload_deadline(now)
         };
+        let by = reply.continue_due.map_or(by, |due| by.min(due));
         self.client.deadline.set(by);
+        true
+    }
+
+    /// When a client that holds its body back until it sees a 100 gets one from the router
+    /// (RFC 9110 §10.1.1); nothing when it does not, or when it is left to wait.
+    pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
+        let waits = matches!(upload, Upload::Underway(_))
+            && self.head().end == self.input.filled().len()
+            && self.head().version == Version::Http11
+            && (self.fields().all(FieldKind::Expect))
+                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let after = self.worker.settings.backend.continue_after?;
+        waits.then(|| from.plus(after))
+    }
+
+    /// Tells the client to send its body, in the place of a backend that does not.
+    async fn say_continue(&self, reply: &mut Reply) -> Result<(), NoResponse> {
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        // What the upload waits for has its own time again, from here on.
+        deadline.set(self.upload_deadline(self.worker.clock.now()));
+        reply.stage = None;
+        let mut draft = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        sent.map_err(|_| NoResponse::Client(Failure::ClientGone))
     }
 
     /// Whether a client of which this was seen is gone. One that said it would close, or speaks 1.0,
@@ -284,6 +368,7 @@ impl Exchange {
         reply: &mut Reply,
         head: &ResponseHead,
     ) -> Result<(), NoResponse> {
+        reply.continue_due = reply.continue_due.filter(|_| head.status != 100);
         if let Some(received) = &mut reply.received {
             self.send_interim(received, head)
                 .await

@@ -5,27 +5,27 @@ use std::task::{Context, Poll};
 
 use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
-use router_core::field::{FieldKind, members};
+use router_core::field::FieldKind;
 use router_core::headers::response::{self, Connection, Departure, Trace};
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
 use router_core::http1::{Version, write};
 use router_core::tick::Tick;
 
-use super::reply::{Response, Upload};
+use super::reply::{Response, Stage, Upload};
 use super::send::{NO_BODY, send};
 use super::{Exchange, story::End};
 use crate::buffers::Buffer;
 use crate::connection::After;
-use crate::relay::tunnel::Tunnel;
 use crate::relay::{Broken, Relay};
+use crate::socket::Glance;
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]
-struct Passage {
-    body: BodyLength,
+pub(super) struct Passage {
+    pub(super) body: BodyLength,
     /// What the client is told about its connection.
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// How far a response was at the last look.
@@ -54,8 +54,19 @@ impl Exchange {
         };
         let received = response.received.take();
         let mut relay = Relay::new(length, chunks, received, start, u64::MAX).in_bites();
+        if let Err(Broken::Malformed(refusal)) = relay.prepare() {
+            // Nothing was sent yet: the client can be told.
+            return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
+        }
         let end = self.forward(draft, &mut response, &mut relay).await;
         self.story.response_bytes = relay.moved();
+        if end == End::Complete && !response.upload.is_over() {
+            if passage.body == BodyLength::UntilClose {
+                self.client.socket.finish();
+            }
+            // Rare, and of no use to an exchange that has ended.
+            Box::pin(self.finish_upload(&mut response)).await;
+        }
         if let Upload::Underway(upload) = &response.upload {
             self.story.request_bytes += upload.moved();
         }
@@ -85,7 +96,7 @@ impl Exchange {
     }
 
     /// Writes the head for the client.
-    fn prepare_response(&self, response: &Response, passage: Passage) -> Vec<u8> {
+    pub(super) fn prepare_response(&self, response: &Response, passage: Passage) -> Vec<u8> {
         let received = response.received.as_ref().map_or(&[][..], Buffer::filled);
         let head = response.head();
         let settings = &self.worker.settings;
@@ -107,6 +118,7 @@ impl Exchange {
                     length,
                     unframed,
                     connection: passage.connection,
+                    upgrade_required: head.status == 426,
                     connection_names_fields: head.connection_names_fields,
                     trace,
                 };
@@ -144,9 +156,6 @@ impl Exchange {
         response: &mut Response,
         relay: &mut Relay,
     ) -> End {
-        if let Err(broken) = relay.prepare() {
-            return End::of(&broken);
-        }
         self.client.answered.set(true);
         self.arm(relay, self.worker.recent());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
@@ -203,7 +212,13 @@ impl Exchange {
         let now = (relay.moved(), relay.waits_for_receiver());
         if (seen.moved, seen.waits_for_receiver) != now {
             (seen.moved, seen.waits_for_receiver) = now;
-            self.arm(relay, self.worker.now().tick());
+            let now = self.worker.now().tick();
+            // Looked at before it is moved on: a response that moves a byte at every look has its
+            // end as well.
+            if now >= self.end() {
+                return Poll::Ready(End::Late);
+            }
+            self.arm(relay, now);
         }
         if client.deadline.poll_expired(cx) {
             Poll::Ready(End::Late)
@@ -215,17 +230,54 @@ impl Exchange {
     /// Sets the deadline for what the relay waits for: the client, which must take something, or the
     /// backend, which may be silent as long as the route lets it.
     fn arm(&self, relay: &Relay, now: Tick) {
-        let settings = &self.worker.settings;
-        let idle = self.story.policy.and_then(|policy| policy.idle);
-        let idle = idle.or(settings.backend.inactivity);
-        let by = if relay.waits_for_receiver() {
-            now.plus(settings.client.stall)
+        self.client.deadline.set(if relay.waits_for_receiver() {
+            self.write_deadline(now)
         } else {
-            idle.map_or(Tick::from_millis(u64::MAX - 1), |idle| now.plus(idle))
+            self.silence_deadline(now)
+        });
+    }
+
+    /// Goes on to forward the request's body behind a response that came before its end: as long
+    /// as the client sends it and the backend takes it.
+    async fn finish_upload(&self, response: &mut Response) {
+        let Response { upload, socket, .. } = response;
+        let Upload::Underway(relay) = upload else {
+            return;
         };
-        self.client
-            .deadline
-            .set(self.story.overall(by, settings.backend.request));
+        let (client, tools) = (&self.client, &self.worker.tools);
+        let mut stage = None;
+        let taken = poll_fn(|cx| {
+            match relay.poll(cx, &client.socket, socket, tools) {
+                Poll::Ready(Ok(())) => return Poll::Ready(true),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => {}
+            }
+            // A backend that has answered and ended takes no more.
+            let glance = socket.poll_glance(cx);
+            if matches!(glance, Poll::Ready(Glance::Ended | Glance::Broken)) {
+                return Poll::Ready(false);
+            }
+            let now_at = Stage::of(relay);
+            if stage.replace(now_at) != Some(now_at) {
+                let now = self.worker.clock.now();
+                if now >= self.end() {
+                    return Poll::Ready(false);
+                }
+                client.deadline.set(if now_at.waits_for_backend() {
+                    now.plus(self.worker.settings.client.linger.idle)
+                        .min(self.end())
+                } else {
+                    self.upload_deadline(now)
+                });
+            }
+            if client.deadline.poll_expired(cx) {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        });
+        if !taken.await {
+            *upload = Upload::Refused;
+        }
     }
 
     /// What becomes of both connections after the response.
@@ -279,6 +331,7 @@ impl Exchange {
             length: None,
             unframed: true,
             connection: Connection::Stays,
+            upgrade_required: false,
             connection_names_fields: head.connection_names_fields,
             trace: None,
         };
@@ -292,64 +345,5 @@ impl Exchange {
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
         self.worker.keep_draft(draft);
         sent.map_err(|_| Failure::ClientGone)
-    }
-
-    /// Joins client and backend after a 101 that the client asked for.
-    async fn switch(&mut self, response: &mut Response) -> Result<After, Failure> {
-        let asked = self.head().upgrade && matches!(response.upload, Upload::Done);
-        if !asked {
-            return Err(Failure::Endpoint(EndpointFault::Unsolicited));
-        }
-        let body = BodyLength::Empty;
-        let mut draft = self.prepare_response(
-            response,
-            Passage {
-                body,
-                connection: Connection::Upgrades,
-            },
-        );
-        self.client.answered.set(true);
-        let mut received = response.received.take();
-        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
-        if sent.is_err() {
-            self.story.end = End::ClientGone;
-            return Ok(After::Close);
-        }
-        self.worker.keep_draft(draft);
-        let head_end = response.head().end;
-        received = received.map(|mut buffer| {
-            buffer.consume(head_end);
-            buffer
-        });
-        self.client.deadline.clear();
-        self.client.seat.tunnel();
-        if self.is_websocket() {
-            self.worker.metrics.websocket_upgrade();
-        }
-        let behind = &self.input.filled()[self.body_end()..];
-        let first = self.worker.tools.buffers.holding(behind);
-        let mut tunnel = Tunnel::new(Some(first), received);
-        let (client, tools) = (&self.client, &self.worker.tools);
-        let ended = poll_fn(|cx| tunnel.poll(cx, &client.socket, &response.socket, tools)).await;
-        (self.story.request_bytes, self.story.response_bytes) = tunnel.moved();
-        self.story.end = if ended.is_ok() {
-            End::Complete
-        } else {
-            End::ClientGone
-        };
-        Ok(if ended.is_ok() {
-            After::Close
-        } else {
-            After::Cut
-        })
-    }
-
-    pub(super) fn is_websocket(&self) -> bool {
-        let asked = self.fields().all(FieldKind::Upgrade).flat_map(members);
-        self.head().upgrade
-            && asked
-                .into_iter()
-                .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
     }
 }

@@ -129,18 +129,6 @@ impl Story {
         self.began.tick()
     }
 
-    /// `by`, or the end of the time that the whole request has, whichever is first.
-    pub(super) fn overall(&self, by: Tick, request: Option<Duration>) -> Tick {
-        // A route with timeouts of its own is not held to the one for all.
-        let own = self
-            .policy
-            .is_some_and(|policy| policy.first_byte.is_some());
-        match request {
-            Some(limit) if !own => by.min(self.began.tick().plus(limit)),
-            _ => by,
-        }
-    }
-
     pub(super) fn attempt_began(&mut self, worker: &Worker) -> Moment {
         if self.failed_attempts > 0 {
             self.attempt_began = worker.now();
@@ -240,9 +228,6 @@ impl Exchange {
             worker
                 .metrics
                 .response(status, component, total, gorouter_time);
-        }
-        if self.scratch.request.is_complete() && story.status != Some(101) && self.is_websocket() {
-            worker.metrics.websocket_failure();
         }
         worker.metrics.bytes_in(story.request_bytes);
         worker.metrics.bytes_out(story.response_bytes);
@@ -366,6 +351,8 @@ const fn outcome(fault: EndpointFault) -> &'static str {
         EndpointFault::RequestTimeout => "request-timeout",
         EndpointFault::Malformed(_) => "malformed",
         EndpointFault::Unsolicited => "unsolicited",
+        EndpointFault::InterimFlood => "interim-flood",
+        EndpointFault::Exhausted => "exhausted",
         EndpointFault::Broken => "broken",
     }
 }

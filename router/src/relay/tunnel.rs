@@ -37,6 +37,12 @@ impl Tunnel {
         (self.upward.relay.moved(), self.downward.relay.moved())
     }
 
+    /// Whether one direction has ended and the other has not.
+    #[must_use]
+    pub(crate) const fn is_half_closed(&self) -> bool {
+        self.upward.finished != self.downward.finished
+    }
+
     /// Moves bytes both ways until both have ended.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use router_core::endpoint::Endpoint;
 use router_core::failure::EndpointFault;
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -95,6 +96,20 @@ fn fault(error: &io::Error) -> EndpointFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => EndpointFault::Refused,
         io::ErrorKind::TimedOut => EndpointFault::DialTimeout,
+        _ if is_ours(error) => EndpointFault::Exhausted,
         _ => EndpointFault::Unreachable,
     }
+}
+
+/// Whether this machine lacks something, rather than the endpoint.
+fn is_ours(error: &io::Error) -> bool {
+    let exhausted = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::AGAIN,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }

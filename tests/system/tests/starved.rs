@@ -44,6 +44,10 @@ fn without_descriptors_it_serves_whom_it_has_and_rests() {
     for _ in 0..100 {
         assert_eq!(good.get("a.test", "/").text(), "hi");
     }
+    // Those that never asked for anything make way for one that does.
+    let mut late = router.client();
+    assert_eq!(late.get("a.test", "/").text(), "hi");
+    assert!(router.log().matches("accept-failed").count() <= 20);
     drop(crowd);
     let served = || {
         Client::connect(router.address())

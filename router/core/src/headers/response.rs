@@ -19,6 +19,8 @@ pub struct Departure<'a> {
     pub unframed: bool,
     /// What becomes of the client's connection.
     pub connection: Connection,
+    /// The response names the protocols that the client must change to (426, RFC 9110 §15.5.22).
+    pub upgrade_required: bool,
     /// `Connection` names more than the known fields.
     pub connection_names_fields: bool,
     /// The client asked with the right key where the response came from.
@@ -63,7 +65,9 @@ pub fn edit(fields: Fields<'_>, departure: &Departure<'_>, interim: bool, edits:
             | FieldKind::XCfProxySignature => true,
             FieldKind::ContentLength => departure.unframed || departure.length.is_some(),
             FieldKind::Trailer => departure.body != BodyLength::Chunked,
-            FieldKind::Upgrade => departure.connection != Connection::Upgrades,
+            FieldKind::Upgrade => {
+                departure.connection != Connection::Upgrades && !departure.upgrade_required
+            }
             FieldKind::XVcapRequestId => {
                 has_id = true;
                 false
@@ -108,10 +112,14 @@ fn add_framing(departure: &Departure<'_>, edits: &mut Edits) {
         }
         _ => {}
     }
-    match departure.connection {
-        Connection::Stays => {}
-        Connection::KeepAlive => edits.add("Connection", b"keep-alive"),
-        Connection::Closes => edits.add("Connection", b"close"),
-        Connection::Upgrades => edits.add("Connection", b"Upgrade"),
-    }
+    // Whoever sends Upgrade names it here (RFC 9110 §7.8).
+    let options: &[u8] = match (departure.connection, departure.upgrade_required) {
+        (Connection::Stays, false) => return,
+        (Connection::KeepAlive, false) => b"keep-alive",
+        (Connection::KeepAlive, true) => b"keep-alive, Upgrade",
+        (Connection::Closes, false) => b"close",
+        (Connection::Closes, true) => b"close, Upgrade",
+        (Connection::Upgrades, _) | (Connection::Stays, true) => b"Upgrade",
+    };
+    edits.add("Connection", options);
 }

@@ -1,0 +1,130 @@
+//! Joining a client and a backend that have agreed on another protocol.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use component::shutdown::Phase;
+use router_core::failure::{EndpointFault, Failure};
+use router_core::field::{FieldKind, members};
+use router_core::headers::response::Connection;
+use router_core::http1::framing::BodyLength;
+
+use super::reply::{Response, Upload};
+use super::respond::Passage;
+use super::send::{NO_BODY, send};
+use super::{Exchange, story::End};
+use crate::connection::After;
+use crate::relay::tunnel::Tunnel;
+
+/// Why a tunnel ends.
+enum Ended {
+    /// Both sides have ended it.
+    Whole,
+    /// One side broke it.
+    Broken,
+    /// Nothing moved for too long.
+    Silent,
+    /// The router is about to end.
+    Closing,
+}
+
+impl Exchange {
+    /// Joins client and backend after a 101 that the client asked for.
+    pub(super) async fn switch(&mut self, response: &mut Response) -> Result<After, Failure> {
+        let asked = self.head().upgrade && matches!(response.upload, Upload::Done);
+        if !asked {
+            return Err(Failure::Endpoint(EndpointFault::Unsolicited));
+        }
+        let body = BodyLength::Empty;
+        let mut draft = self.prepare_response(
+            response,
+            Passage {
+                body,
+                connection: Connection::Upgrades,
+            },
+        );
+        self.client.answered.set(true);
+        let mut received = response.received.take();
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        deadline.set(self.write_deadline(self.worker.recent()));
+        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        if sent.is_err() {
+            self.story.end = End::ClientGone;
+            return Ok(After::Close);
+        }
+        self.worker.keep_draft(draft);
+        let head_end = response.head().end;
+        received = received.map(|mut buffer| {
+            buffer.consume(head_end);
+            buffer
+        });
+        self.client.seat.tunnel();
+        if self.is_websocket() {
+            self.worker.metrics.websocket_upgrade();
+        }
+        let behind = &self.input.filled()[self.body_end()..];
+        let first = self.worker.tools.buffers.holding(behind);
+        let mut tunnel = Tunnel::new(Some(first), received);
+        let ended = self.join(&mut tunnel, response).await;
+        (self.story.request_bytes, self.story.response_bytes) = tunnel.moved();
+        Ok(match ended {
+            Ended::Whole => After::Close,
+            Ended::Broken => {
+                self.story.end = End::ClientGone;
+                After::Cut
+            }
+            Ended::Silent => {
+                self.story.end = End::Late;
+                After::Close
+            }
+            Ended::Closing => {
+                response.socket.finish();
+                After::Linger
+            }
+        })
+    }
+
+    /// Moves bytes both ways until the tunnel ends.
+    async fn join(&self, tunnel: &mut Tunnel, response: &Response) -> Ended {
+        let (client, worker) = (&self.client, &self.worker);
+        let times = worker.settings.client.tunnel;
+        client.deadline.clear();
+        let mut stage = None;
+        poll_fn(|cx| {
+            match tunnel.poll(cx, &client.socket, &response.socket, &worker.tools) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ended::Whole),
+                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Broken),
+                Poll::Pending => {}
+            }
+            if worker.phase.get() >= Phase::Closing {
+                return Poll::Ready(Ended::Closing);
+            }
+            let half = tunnel.is_half_closed();
+            let limit = if half {
+                Some(times.half_closed)
+            } else {
+                times.idle
+            };
+            if let Some(limit) = limit {
+                let now_at = (tunnel.moved(), half);
+                if stage.replace(now_at) != Some(now_at) {
+                    client.deadline.set(worker.clock.now().plus(limit));
+                }
+            }
+            // Asked also without a limit: whoever changes the phase wakes those who wait here.
+            if client.deadline.poll_expired(cx) {
+                return Poll::Ready(Ended::Silent);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    pub(super) fn is_websocket(&self) -> bool {
+        let asked = self.fields().all(FieldKind::Upgrade).flat_map(members);
+        self.head().upgrade
+            && asked
+                .into_iter()
+                .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+    }
+}
