@@ -57,8 +57,11 @@ pub(super) enum Upload {
     Done,
     /// Some of it is to come.
     Underway(Box<Relay>),
-    /// The backend took no more of it; its response may still come.
-    Refused,
+    /// The backend took no more of it than this; its response may still come.
+    Refused {
+        /// Bytes of payload that were taken from the client beyond those that came with the head.
+        moved: u64,
+    },
 }
 
 impl Upload {
@@ -67,13 +70,28 @@ impl Upload {
         match self {
             Self::Done => true,
             Self::Underway(relay) => relay.is_done(),
-            Self::Refused => false,
+            Self::Refused { .. } => false,
         }
     }
 
     /// Whether nothing more of it is read, so that what comes from the client is something else.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Refused) || self.is_whole()
+        matches!(self, Self::Refused { .. }) || self.is_whole()
+    }
+
+    /// Bytes of payload that were taken from the client beyond those that came with the head.
+    pub(super) fn moved(&self) -> u64 {
+        match self {
+            Self::Done => 0,
+            Self::Underway(relay) => relay.moved(),
+            Self::Refused { moved } => *moved,
+        }
+    }
+
+    /// The backend takes no more of it.
+    pub(super) fn refuse(&mut self) {
+        let moved = self.moved();
+        *self = Self::Refused { moved };
     }
 }
 
@@ -176,7 +194,7 @@ impl Reply {
         let reached = match &self.upload {
             _ if self.interim || self.received.is_some() => Reached::Response,
             Upload::Done => Reached::Head,
-            Upload::Underway(_) | Upload::Refused => Reached::Body,
+            Upload::Underway(_) | Upload::Refused { .. } => Reached::Body,
         };
         NoResponse::Endpoint(Attempt {
             fault,
@@ -238,7 +256,7 @@ impl Exchange {
     ) -> Poll<Result<Received, NoResponse>> {
         if let Upload::Underway(relay) = &mut reply.upload {
             match relay.poll(cx, &self.client.socket, &reply.socket, &self.worker.tools) {
-                Poll::Ready(Err(Broken::Sink)) => reply.upload = Upload::Refused,
+                Poll::Ready(Err(Broken::Sink)) => reply.upload.refuse(),
                 Poll::Ready(Err(broken)) => {
                     return Poll::Ready(Err(NoResponse::Client(client_failure(&broken))));
                 }

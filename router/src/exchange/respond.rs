@@ -40,36 +40,33 @@ struct Seen {
 impl Exchange {
     /// Forwards the response and says what becomes of the client's connection.
     pub(super) async fn respond(&mut self, mut response: Response) -> Result<After, Failure> {
-        let status = response.head().status;
-        self.story.responded(&self.worker, status, response.began);
+        let (status, length, start) = {
+            let head = response.head();
+            (head.status, head.body, head.end)
+        };
         if status == 101 {
             return self.switch(&mut response).await;
         }
         let passage = self.passage(&response);
-        let draft = self.prepare_response(&response, passage);
         let chunks = passage.body == BodyLength::Chunked;
-        let (length, start) = {
-            let head = response.head();
-            (head.body, head.end)
-        };
         let received = response.received.take();
         let mut relay = Relay::new(length, chunks, received, start, u64::MAX).in_bites();
         if let Err(Broken::Malformed(refusal)) = relay.prepare() {
             // Nothing was sent yet: the client can be told.
             return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
         }
+        self.story.responded(&self.worker, status, response.began);
+        let draft = self.prepare_response(&response, relay.bytes(), passage);
         let end = self.forward(draft, &mut response, &mut relay).await;
         self.story.response_bytes = relay.moved();
         if end == End::Complete && !response.upload.is_over() {
             if passage.body == BodyLength::UntilClose {
                 self.client.socket.finish();
             }
-            // Rare, and of no use to an exchange that has ended.
+            // In a box: it is rare, and would make every exchange larger.
             Box::pin(self.finish_upload(&mut response)).await;
         }
-        if let Upload::Underway(upload) = &response.upload {
-            self.story.request_bytes += upload.moved();
-        }
+        self.story.request_bytes += response.upload.moved();
         Ok(self.conclude(response, &mut relay, passage, end))
     }
 
@@ -95,9 +92,13 @@ impl Exchange {
         Passage { body, connection }
     }
 
-    /// Writes the head for the client.
-    pub(super) fn prepare_response(&self, response: &Response, passage: Passage) -> Vec<u8> {
-        let received = response.received.as_ref().map_or(&[][..], Buffer::filled);
+    /// Writes the head for the client, out of the bytes that were received.
+    pub(super) fn prepare_response(
+        &self,
+        response: &Response,
+        received: &[u8],
+        passage: Passage,
+    ) -> Vec<u8> {
         let head = response.head();
         let settings = &self.worker.settings;
         let trace = self.is_traced().then(|| Trace {
@@ -192,7 +193,7 @@ impl Exchange {
             if !matches!(broken, Broken::Sink) {
                 return Poll::Ready(End::ClientGone);
             }
-            response.upload = Upload::Refused;
+            response.upload.refuse();
         }
         if seen.watching
             && response.upload.is_whole()
@@ -276,7 +277,7 @@ impl Exchange {
             Poll::Pending
         });
         if !taken.await {
-            *upload = Upload::Refused;
+            upload.refuse();
         }
     }
 
@@ -298,7 +299,7 @@ impl Exchange {
                 self.behind = upload.leftover();
                 true
             }
-            Upload::Underway(_) | Upload::Refused => false,
+            Upload::Underway(_) | Upload::Refused { .. } => false,
         };
         let clean = relay.leftover().is_none();
         if clean && whole && response.keep && response.head().persistent {

@@ -13,6 +13,7 @@ use super::reply::{Response, Upload};
 use super::respond::Passage;
 use super::send::{NO_BODY, send};
 use super::{Exchange, story::End};
+use crate::buffers::Buffer;
 use crate::connection::After;
 use crate::relay::tunnel::Tunnel;
 
@@ -35,16 +36,15 @@ impl Exchange {
         if !asked {
             return Err(Failure::Endpoint(EndpointFault::Unsolicited));
         }
-        let body = BodyLength::Empty;
-        let mut draft = self.prepare_response(
-            response,
-            Passage {
-                body,
-                connection: Connection::Upgrades,
-            },
-        );
-        self.client.answered.set(true);
+        self.story.responded(&self.worker, 101, response.began);
         let mut received = response.received.take();
+        let passage = Passage {
+            body: BodyLength::Empty,
+            connection: Connection::Upgrades,
+        };
+        let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
+        let mut draft = self.prepare_response(response, bytes, passage);
+        self.client.answered.set(true);
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         deadline.set(self.write_deadline(self.worker.recent()));
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
