@@ -155,6 +155,10 @@ const SINGLE: usize = 2048;
 /// How many bytes at a time are sent between: a number that meets no buffer's size.
 const PIECE: usize = 61;
 
+/// No more than about so many pieces are sent between, however long the message: each is a turn that
+/// others have on a busy machine.
+const PIECES: usize = 256;
+
 /// A socket, what was read from it and not yet used, and where a copy of what is read goes.
 #[derive(Debug)]
 pub struct Wire {
@@ -210,7 +214,9 @@ impl Wire {
         let bytes = bytes.as_ref();
         let first = bytes.len().min(SINGLE);
         let last = bytes.len().saturating_sub(SINGLE).max(first);
-        let between = bytes[first..last].chunks(PIECE);
+        let between = &bytes[first..last];
+        let piece = PIECE * (between.len() / (PIECE * PIECES)).max(1);
+        let between = between.chunks(piece);
         for piece in bytes[..first]
             .chunks(1)
             .chain(between)

@@ -9,8 +9,14 @@ use tests_system::corpus::{self, Scorecard, Stage};
 /// Rows that are played at a time: most of a row is waiting for the other side.
 const ACTORS: usize = 16;
 
-/// The limits that `limits.toml` is written for.
+/// The limits that `limits.toml` is written for, and limits of time that no play reaches: on a busy
+/// machine a head that is sent byte by byte takes as many turns as it has bytes.
 const LIMITS: &str = "
+read_header_timeout: 300s
+client_read_stall: 300s
+client_write_stall: 300s
+endpoint_timeout: 300s
+endpoint_dial_timeout: 300s
 max_request_header_bytes: 32KiB
 max_request_headers: 100
 max_target_bytes: 8KiB

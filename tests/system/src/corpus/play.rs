@@ -33,8 +33,9 @@ pub struct Fault {
     pub is_unsafe: bool,
 }
 
-/// How long the router may take to close a connection that it is done with.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long the router may be silent. No row that holds waits for this: it is as long as the other
+/// side of a play may take for its bytes on a busy machine.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// Plays one seat's row against a router, and says what was not as it should be.
 #[must_use]
@@ -46,7 +47,7 @@ pub fn play(stage: &Stage, seat: &Seat, router: SocketAddr) -> Vec<Fault> {
         heard: Vec::new(),
     };
     let mut client = Client::connect(router);
-    client.set_patience(CLOSING);
+    client.set_patience(SILENCE);
     play.send(&mut client);
     match seat.row.verdict {
         Verdict::Reject => play.reject(&mut client),
@@ -350,7 +351,7 @@ impl Play<'_> {
     /// may be kept.
     fn backend_connections_are_gone(&mut self) {
         let probe = format!("GET {PROBE} ");
-        let gone = eventually(CLOSING, || {
+        let gone = eventually(SILENCE, || {
             let connections = self.stage.backend.connections_to(self.seat.backend);
             connections.iter().all(|connection| {
                 connection.tape.has_ended() || connection.tape.bytes().starts_with(probe.as_bytes())

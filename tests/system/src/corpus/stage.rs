@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tests_kit::{Backend, Conversation, eventually, script};
 
+use super::play::SILENCE;
 use super::{Manner, Row, Then};
 use crate::corpus::message::Message;
 
@@ -102,9 +103,7 @@ impl Stage {
 
     /// Waits until the backend of a seat has said all of an answer, the bytes after it included.
     pub(super) fn wait_until_said(&self, seat: &Seat) -> bool {
-        eventually(tests_kit::PATIENCE, || {
-            self.said.lock().contains(&seat.backend.ip())
-        })
+        eventually(SILENCE, || self.said.lock().contains(&seat.backend.ip()))
     }
 }
 
@@ -123,6 +122,7 @@ fn perform(
     conversation: &mut Conversation,
     saying: &Said,
 ) -> io::Result<()> {
+    conversation.wire()?.set_patience(SILENCE)?;
     loop {
         let request = conversation.request()?;
         if request.head.target() == PROBE {
