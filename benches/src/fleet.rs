@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use protocol::bus::{Message as _, Register};
+use router_core::own_listeners::OwnListeners;
 use router_core::registration::{Registration, RegistrationRules, Sharding, Withdrawal};
 use router_core::registry::{Command, Registry, RegistryConfig};
 use router_core::tick::Tick;
@@ -58,6 +59,7 @@ pub fn rules() -> RegistrationRules {
         max_threshold: Duration::from_secs(120),
         sharding: Sharding::All,
         http2: true,
+        own: OwnListeners::default(),
     }
 }
 

@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 use component::yaml::{self, Fault, Keys, Report};
 use router_core::error_page::{BadTemplate, ErrorPage};
+use router_core::own_listeners::OwnListeners;
+
+use crate::listen::is_local;
 
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
@@ -30,7 +33,9 @@ pub use headers::{ForwardedClientCert, ForwardedProto, HeaderConfig, HeaderRewri
 pub use logging::{AccessLogConfig, LoggingConfig};
 pub use process::ProcessConfig;
 pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, SnapshotConfig};
-pub use routes::{RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, parse_routes};
+pub use routes::{
+    RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes,
+};
 
 /// The effective configuration: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,14 +169,15 @@ impl Config {
     ///
     /// One cannot be read, or the routes file holds something that cannot be used.
     pub fn check_files(&self) -> Result<(), ConfigError> {
-        if let Some(file) = &self.routes_file
-            && let Err(faults) = parse_routes(&read(file)?)
-        {
-            let lines = faults
-                .iter()
-                .map(|fault| in_file(&file.display(), fault))
-                .collect();
-            return Err(ConfigError::Faults(lines));
+        if let Some(file) = &self.routes_file {
+            let routes = parse_routes(&read(file)?).map_err(|faults| {
+                let lines = faults.iter().map(|fault| in_file(&file.display(), fault));
+                ConfigError::Faults(lines.collect())
+            })?;
+            if let Some(back) = leads_back(&routes, &self.own_listeners()) {
+                let line = format!("{}: {back}", file.display());
+                return Err(ConfigError::Faults(vec![line]));
+            }
         }
         self.error_page().map(drop)
     }
@@ -218,6 +224,23 @@ impl Config {
         self.admin.keys(&self.listeners, keys);
         logging::keys(&mut self.logging, &mut self.access_log, keys);
         self.process.keys(self.backend.endpoint_timeout, keys);
+        if keys.reading()
+            && let Some(back) = leads_back(&self.routes, &self.own_listeners())
+        {
+            keys.fault("routes", back);
+        }
+    }
+
+    /// Where the router will listen, as far as the ports are known.
+    fn own_listeners(&self) -> OwnListeners {
+        let clients = self.listeners.iter();
+        let clients = clients.filter_map(|listener| listener.address.tcp());
+        let admin = [
+            Some(self.admin.address),
+            self.admin.status,
+            self.admin.debug,
+        ];
+        OwnListeners::new(clients.chain(admin.into_iter().flatten()), is_local)
     }
 
     /// Where routes come from.

@@ -8,7 +8,7 @@ use router_core::endpoint::Origin;
 use router_core::registry::{Command, Registry, RegistryConfig};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, leads_back};
 use crate::periodic::Periodic;
 use crate::registrar::{Orders, Outlets, Registrar, RegistrarError, Settings};
 use crate::snapshot_file::{self, SnapshotFile};
@@ -51,7 +51,11 @@ impl RouteSources {
     ) -> Result<Self, RouteSourcesError> {
         let mut registry = Registry::new(registry_config(config));
         let ours = static_routes::registrations(&config.routes, Origin::Static);
+        let own = &settings.rules.own;
         let ours = ours.map_err(RouteSourcesError::StaticRoute)?;
+        if let Some(back) = leads_back(&config.routes, own) {
+            return Err(RouteSourcesError::StaticRoute(back));
+        }
         let mut replace = |origin, registrations| {
             let command = Command::ReplaceStatic {
                 origin,
@@ -60,7 +64,8 @@ impl RouteSources {
             registry.apply(command, clock.now());
         };
         replace(Origin::Static, ours);
-        let mut routes_file = config.routes_file.clone().map(RoutesFile::new);
+        let routes_file = config.routes_file.clone().map(RoutesFile::new);
+        let mut routes_file = routes_file.map(|file| file.with_own(own.clone()));
         if let Some(routes) = routes_file.as_mut().and_then(RoutesFile::changed) {
             replace(Origin::RoutesFile, routes);
         }
@@ -69,7 +74,7 @@ impl RouteSources {
         let snapshot = snapshot.filter(|_| config.bus.is_some());
         if let Some(file) = &snapshot {
             let max_age = config.snapshot.max_age;
-            if snapshot_file::restore(file, max_age, &mut registry, clock.now()) > 0 {
+            if snapshot_file::restore(file, max_age, own, &mut registry, clock.now()) > 0 {
                 outlets.health.snapshot_loaded();
             }
         }

@@ -10,6 +10,7 @@ use component::address::ListenAddress;
 use component::shutdown::{self, Phase, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
+use router_core::own_listeners::OwnListeners;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
@@ -19,7 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::connections::{Ask, Connections};
 use crate::edge::{Edge, EdgeParts};
 use crate::health::Health;
-use crate::listen::Listener;
+use crate::listen::{Listener, is_local};
 use crate::metrics::Metrics;
 use crate::registrar::{self, Outlets};
 use crate::resolver::Resolver;
@@ -84,7 +85,8 @@ impl Router {
         let log = AccessLog::start(&config.access_log)?;
         let (shared, asks) = shared(&config, clock, workers, &log);
 
-        let settings = registrar::Settings::new(&config);
+        let own = own_listeners(&listeners, &addresses_of(&admin_listeners)?);
+        let settings = registrar::Settings::new(&config).with_own(own);
         let id = settings.start.id.clone();
         let host = settings.start.hosts.first().cloned().unwrap_or_default();
         let routes = RouteSources::start(&config, settings, &Outlets::from(&shared), clock)?;
@@ -285,6 +287,15 @@ fn addresses_of(listeners: &[(TcpListener, Role)]) -> io::Result<Vec<(SocketAddr
         .iter()
         .map(|(listener, role)| Ok((listener.local_addr()?, *role)))
         .collect()
+}
+
+/// Where no endpoint may be.
+fn own_listeners(listeners: &[Arc<Listener>], admin: &[(SocketAddr, Role)]) -> OwnListeners {
+    let clients = listeners
+        .iter()
+        .filter_map(|listener| listener.address().tcp());
+    let admin = admin.iter().map(|(address, _)| *address);
+    OwnListeners::new(clients.chain(admin), is_local)
 }
 
 fn admin_settings(config: &Config, uuid: String, host: String) -> admin::Settings {

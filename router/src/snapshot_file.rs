@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use router_core::own_listeners::OwnListeners;
 use router_core::registry::Registry;
 use router_core::snapshot::{self, Snapshot};
 use router_core::table::RouteTable;
@@ -20,8 +21,15 @@ use crate::shared::Routes;
 /// Puts the routes that `file` holds into `registry`, and says how many endpoints that were.
 ///
 /// A file that is missing is no trouble; one that cannot be read, or not to its end, is logged, and
-/// what could be read serves. From a file older than `max_age` only TLS endpoints are taken.
-pub fn restore(file: &Path, max_age: Duration, registry: &mut Registry, now: Tick) -> u64 {
+/// what could be read serves. From a file older than `max_age` only TLS endpoints are taken, and none
+/// that is a listener of this router.
+pub fn restore(
+    file: &Path,
+    max_age: Duration,
+    own: &OwnListeners,
+    registry: &mut Registry,
+    now: Tick,
+) -> u64 {
     let path = file.display();
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
@@ -40,7 +48,10 @@ pub fn restore(file: &Path, max_age: Duration, registry: &mut Registry, now: Tic
     };
     let calendar = unix_millis();
     let mut registrations = snapshot.registrations(calendar, max_age);
-    let endpoints = registry.restore(registrations.by_ref(), now);
+    let others = registrations
+        .by_ref()
+        .filter(|route| !own.have(route.facts.address()));
+    let endpoints = registry.restore(others, now);
     if let Some(error) = registrations.damage() {
         tracing::warn!(%path, %error, endpoints, "snapshot-partly-loaded");
     } else {
@@ -155,6 +166,28 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn restore_all(file: &Path) -> u64 {
+        let own = OwnListeners::default();
+        restore(file, HOUR, &own, &mut empty(), Tick::default())
+    }
+
+    #[test]
+    fn an_endpoint_that_is_a_listener_of_this_router_is_left_out() {
+        let mut registry = empty();
+        register(&mut registry, "a.test", Origin::Bus);
+        let directory = TempDir::new();
+        let file = directory.path().join("routes.snapshot");
+        replace(&file, &registry.table()).unwrap();
+        assert_eq!(restore_all(&file), 1);
+        let own = OwnListeners::new(["10.0.0.1:80".parse().unwrap()], |_| false);
+        let mut registry = empty();
+        assert_eq!(
+            restore(&file, HOUR, &own, &mut registry, Tick::default()),
+            0
+        );
+        assert!(registry.table().lookup("a.test", "/").is_none());
+    }
+
     fn empty() -> Registry {
         Registry::new(RegistryConfig::default())
     }
@@ -211,7 +244,7 @@ mod tests {
         }
 
         fn restored(&self) -> u64 {
-            restore(&self.snapshot.file, HOUR, &mut empty(), Tick::default())
+            restore_all(&self.snapshot.file)
         }
     }
 
@@ -288,6 +321,6 @@ mod tests {
         fixture.register("a.test", Origin::Bus);
         let file = fixture.snapshot.file.clone();
         drop(fixture.snapshot.keep(HOUR).unwrap());
-        assert_eq!(restore(&file, HOUR, &mut empty(), Tick::default()), 1);
+        assert_eq!(restore_all(&file), 1);
     }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use router_core::endpoint::{Description, Digest, Facts, Origin, RouteOptions, RoutePolicy};
+use router_core::own_listeners::OwnListeners;
 use router_core::registration::Registration;
 use router_core::route::RouteKey;
 
-use crate::config::{StaticRoute, parse_routes};
+use crate::config::{StaticRoute, leads_back, parse_routes};
 use crate::periodic::{Periodic, Turn};
 use crate::registrar::Orders;
 
@@ -78,6 +79,7 @@ pub struct RoutesFile {
     verdict: Option<String>,
     /// What is wrong with the file, as it was logged.
     fault: Option<String>,
+    own: OwnListeners,
 }
 
 /// Tells one state of a file from another without reading it.
@@ -97,7 +99,15 @@ impl RoutesFile {
             text: None,
             verdict: None,
             fault: None,
+            own: OwnListeners::default(),
         }
+    }
+
+    /// Takes note of where this router listens: a file with a route that leads there has a fault.
+    #[must_use]
+    pub fn with_own(mut self, own: OwnListeners) -> Self {
+        self.own = own;
+        self
     }
 
     /// Gives the registrar the routes of the file whenever it changes.
@@ -162,6 +172,9 @@ impl RoutesFile {
             let lines: Vec<String> = faults.iter().map(in_file).collect();
             lines.join("\n")
         })?;
+        if let Some(back) = leads_back(&routes, &self.own) {
+            return Err(format!("{file}: {back}"));
+        }
         registrations(&routes, Origin::RoutesFile).map_err(|fault| format!("{file}: {fault}"))
     }
 }
@@ -264,6 +277,21 @@ mod tests {
             file.changed().is_none() && file.fault.is_none(),
             "back as it was"
         );
+    }
+
+    #[test]
+    fn a_file_with_a_route_that_leads_back_leaves_the_last_good_one() {
+        let directory = TempDir::new();
+        let write = |text: &str| directory.file("routes.yml", text);
+        let own = OwnListeners::new(["[::]:81".parse().unwrap()], |_| false);
+        let good = "- {uris: [a.test], backends: ['127.0.0.1:82']}";
+        let mut file = RoutesFile::new(write(good)).with_own(own);
+        assert_eq!(uris(file.changed()), ["a.test=127.0.0.1:82"]);
+        write("- {uris: [b.test], backends: ['10.0.0.1:80', '127.0.0.1:81']}");
+        assert!(file.changed().is_none());
+        let fault = file.fault.as_deref().unwrap();
+        let expected = "b.test leads back to this router, which listens at 127.0.0.1:81";
+        assert!(fault.ends_with(expected), "{fault}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use protocol::bus::{Message, Register};
 use router_core::endpoint::Origin;
+use router_core::own_listeners::OwnListeners;
 use router_core::pool::Want;
 use router_core::registration::{Registration, RegistrationRules, Sharding, Withdrawal};
 use router_core::registry::{Command, Registry, RegistryConfig};
@@ -25,6 +26,7 @@ fn main() {
         max_threshold: Duration::from_secs(120),
         sharding: Sharding::All,
         http2: true,
+        own: OwnListeners::default(),
     };
     let mut registry = Registry::new(RegistryConfig::default());
     println!("message: {} bytes", message(0).len());

@@ -19,6 +19,7 @@ pub mod http1;
 pub mod instance;
 pub mod interim;
 pub mod listing;
+pub mod own_listeners;
 pub mod pool;
 pub mod proxy_header;
 pub mod rates;

@@ -7,6 +7,7 @@ use protocol::bus::{Register, RouteOptions as Wishes};
 
 use crate::balance::Balance;
 use crate::endpoint::{Description, Digest, Facts, Origin, RouteOptions, address};
+use crate::own_listeners::OwnListeners;
 use crate::route::{BadUri, RouteKey};
 
 /// A claim: one endpoint serves one route.
@@ -42,6 +43,8 @@ pub struct RegistrationRules {
     pub sharding: Sharding,
     /// Whether backends may be spoken to in HTTP/2.
     pub http2: bool,
+    /// Where the router itself listens; no endpoint is there.
+    pub own: OwnListeners,
 }
 
 /// Which isolation segments a router serves. Routes of no segment are the shared ones.
@@ -87,6 +90,8 @@ pub enum Rejection {
     NoHost,
     /// It names no port.
     NoPort,
+    /// It names a listener of this router: requests would come back to it.
+    OwnListener,
     /// Requests would pass through a route service without encryption.
     RouteServiceNotHttps,
     /// The named field has a control character, which must not get into a header or a log.
@@ -101,6 +106,7 @@ impl fmt::Display for Rejection {
             Self::OtherSegment => f.write_str("isolation segment not served here"),
             Self::NoHost => f.write_str("host is missing"),
             Self::NoPort => f.write_str("port is missing"),
+            Self::OwnListener => f.write_str("the endpoint is a listener of this router"),
             Self::RouteServiceNotHttps => f.write_str("route_service_url must be https"),
             Self::ControlCharacter(field) => write!(f, "{field} has a control character"),
             Self::TooMuchText => f.write_str("texts are too long"),
@@ -187,6 +193,9 @@ fn check_target(message: &Register, rules: &RegistrationRules) -> Result<(), Rej
 
 fn check(message: &Register, rules: &RegistrationRules) -> Result<(), Rejection> {
     check_target(message, rules)?;
+    if rules.own.are_at(&message.host, port(message).0) {
+        return Err(Rejection::OwnListener);
+    }
     let service = &message.route_service_url;
     if !service.is_empty() && !service.starts_with("https") {
         return Err(Rejection::RouteServiceNotHttps);
@@ -277,6 +286,7 @@ mod tests {
             max_threshold: Duration::from_secs(120),
             sharding: Sharding::All,
             http2: true,
+            own: OwnListeners::default(),
         }
     }
 
@@ -416,6 +426,33 @@ mod tests {
         let accepted = Withdrawal::from_message(&message, &rules()).unwrap();
         assert_eq!(accepted.claims[0].key.as_str(), "app.test/ctx");
         assert_eq!(&*accepted.claims[0].address, "10.0.0.1:443");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_a_listener_of_ours_is_rejected() {
+        let own = ["10.0.0.1:80".parse().unwrap(), "[::]:8080".parse().unwrap()];
+        let rules = RegistrationRules {
+            own: OwnListeners::new(own, |address| address.is_ipv4()),
+            ..rules()
+        };
+        let check = |host: &str, port, tls_port, expected| {
+            let message = Register {
+                host: host.into(),
+                port,
+                tls_port,
+                ..message()
+            };
+            let registered = Registration::from_message(&message, &rules);
+            assert_eq!(registered.err(), expected, "{host} {port} {tls_port}");
+            assert!(Withdrawal::from_message(&message, &rules).is_ok());
+        };
+        let own = Some(Rejection::OwnListener);
+        check("10.0.0.1", 80, 0, own);
+        check("10.0.0.1", 443, 80, own);
+        check("10.0.0.9", 8080, 0, own);
+        check("10.0.0.1", 80, 443, None);
+        check("10.0.0.9", 80, 0, None);
+        check("fd00::9", 8080, 0, None);
     }
 
     #[test]

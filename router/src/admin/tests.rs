@@ -7,6 +7,7 @@ use component::secret::Secret;
 use component::telemetry::Level;
 use protocol::admin::{Connections as ConnectionsAnswer, Explain, RouteEntry, Varz};
 use protocol::bus::Register;
+use router_core::own_listeners::OwnListeners;
 use router_core::registration::{Registration, RegistrationRules, Sharding};
 use router_core::registry::{Command, Registry, RegistryConfig};
 use router_core::tick::Tick;
@@ -42,6 +43,7 @@ fn registration(uri: &str, host: &str) -> Command {
         max_threshold: Duration::from_secs(120),
         sharding: Sharding::All,
         http2: true,
+        own: OwnListeners::default(),
     };
     let mut accepted = Registration::from_message(&message, &rules).unwrap();
     Command::Register(accepted.claims.remove(0))

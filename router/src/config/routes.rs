@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use component::size::ByteSize;
 use component::yaml::{self, Content, Fault, Item, Keys, Node, Report};
+use router_core::own_listeners::OwnListeners;
 use router_core::route::RouteKey;
 
 /// Routes of one or more URIs to the same backends.
@@ -152,6 +153,20 @@ pub fn parse_routes(text: &str) -> Result<Vec<StaticRoute>, Vec<Fault>> {
     } else {
         Err(faults)
     }
+}
+
+/// What is wrong with the first route that leads to a listener of this router, if one does.
+#[must_use]
+pub fn leads_back(routes: &[StaticRoute], own: &OwnListeners) -> Option<String> {
+    routes.iter().find_map(|route| {
+        let mut backends = route.backends.iter();
+        let back = backends.find(|backend| own.have(&backend.address))?;
+        Some(format!(
+            "{} leads back to this router, which listens at {}",
+            route.uris.join(", "),
+            back.address
+        ))
+    })
 }
 
 /// A URI that somebody wrote by hand: what a registration may hold by accident is a mistake here.

@@ -114,6 +114,41 @@ fn a_gorouter_yml_is_accepted_as_it_is() {
 }
 
 #[test]
+fn a_route_that_leads_back_to_the_router_is_refused() {
+    let route =
+        |address: &str| format!("routes: [{{uris: [a.test, b.test], backends: ['{address}']}}]");
+    for (listener, address) in [
+        ("listeners: ['[::]:8080']", "127.0.0.1:8080"),
+        ("listeners: ['[::]:8080']", "127.3.2.1:8080"),
+        ("listeners: ['[::]:8080']", "[::1]:8080"),
+        ("port: 8080", "localhost:8080"),
+        ("listeners: ['127.0.0.1:8080']", "127.0.0.1:8080"),
+        ("listeners: ['127.0.0.1:8080']", "0.0.0.0:8080"),
+        ("status: {port: 8090}", "127.0.0.1:8090"),
+        ("status: {routes: {port: 8091}}", "127.0.0.1:8091"),
+    ] {
+        let text = format!("{listener}\n{}", route(address));
+        let expected = format!(
+            "router.yml:2: routes: a.test, b.test leads back to this router, which listens at {address}"
+        );
+        refuse(&text, &expected);
+    }
+    for (listener, address) in [
+        ("listeners: ['[::]:8080']", "192.0.2.1:8080"),
+        ("listeners: ['[::]:8080']", "127.0.0.1:8081"),
+        ("listeners: ['[::]:8080']", "app.internal:8080"),
+        ("listeners: ['127.0.0.1:8080']", "127.0.0.2:8080"),
+        ("listeners: ['127.0.0.1:0']", "127.0.0.1:8080"),
+        ("listeners: ['unix:/tmp/r']", "127.0.0.1:8080"),
+    ] {
+        load(&format!(
+            "status: {{port: off, routes: {{port: 0}}}}\n{listener}\n{}",
+            route(address)
+        ));
+    }
+}
+
+#[test]
 fn its_bus_and_the_remarks_about_it() {
     let Loaded { config, warnings } = load(GOROUTER);
     let bus = config.bus.unwrap();

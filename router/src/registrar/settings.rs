@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{Bus, BusError, Hub};
 use protocol::bus::Start;
+use router_core::own_listeners::OwnListeners;
 use router_core::registration::{RegistrationRules, Sharding};
 
 use crate::config::{self, BusConfig, Config};
@@ -62,6 +63,7 @@ impl Settings {
                 max_threshold: threshold,
                 sharding: sharding(config),
                 http2: false,
+                own: OwnListeners::default(),
             },
             // Without a bus nobody renews a claim, and the operator's do not lapse.
             prune_interval: Some(config.registry.prune_interval)
@@ -71,6 +73,13 @@ impl Settings {
                 .filter(|ping| !ping.is_zero())
                 .unwrap_or(Duration::from_secs(20)),
         }
+    }
+
+    /// Takes note of where this router listens: no endpoint is there.
+    #[must_use]
+    pub fn with_own(mut self, own: OwnListeners) -> Self {
+        self.rules.own = own;
+        self
     }
 
     /// Whether a connection to the bus can be tried at all.

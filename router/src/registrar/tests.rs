@@ -5,6 +5,7 @@ use arc_swap::ArcSwap;
 use bus::{Bus, Hub, Options, Server, Subscription};
 use protocol::bus::{Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER};
 use protocol::bus::{Register, Start};
+use router_core::own_listeners::OwnListeners;
 use router_core::registration::{RegistrationRules, Sharding};
 use router_core::registry::RegistryConfig;
 use tests_kit::eventually::eventually_async;
@@ -41,6 +42,7 @@ impl Fixture {
                 max_threshold: THRESHOLD,
                 sharding: Sharding::All,
                 http2: false,
+                own: own_listeners(),
             },
             prune_interval: Some(PRUNE_INTERVAL),
             latency_muzzle: MUZZLE,
@@ -259,6 +261,23 @@ async fn a_bad_message_is_counted_and_the_next_one_counts() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_a_listener_of_this_router_is_refused() {
+    let hub = Hub::new();
+    let (fixture, bus) = Fixture::in_memory(&hub).await;
+    let own = Register {
+        port: 8080,
+        ..claim("loop.test")
+    };
+    bus.publish(&ROUTER_REGISTER, &own).await.unwrap();
+    bus.publish(&ROUTER_REGISTER, &claim("a.test"))
+        .await
+        .unwrap();
+    fixture.until("registered", |f| f.has("a.test")).await;
+    assert!(!fixture.has("loop.test"));
+    assert_eq!(fixture.metrics().invalid_messages.get(), 1);
+}
+
+#[tokio::test]
 async fn what_is_not_renewed_lapses_unless_the_bus_is_away() {
     let hub = Hub::new();
     let (fixture, bus) = Fixture::in_memory(&hub).await;
@@ -295,6 +314,11 @@ async fn what_is_not_renewed_lapses_unless_the_bus_is_away() {
         .await;
 }
 
+/// The router of these tests listens there.
+fn own_listeners() -> OwnListeners {
+    OwnListeners::new(["10.0.0.9:8080".parse().unwrap()], |_| false)
+}
+
 #[tokio::test]
 async fn orders_are_followed() {
     let fixture = Fixture::new(BusAt::Hub(Hub::new()));
@@ -302,6 +326,7 @@ async fn orders_are_followed() {
         max_threshold: THRESHOLD,
         sharding: Sharding::All,
         http2: false,
+        own: own_listeners(),
     };
     let tls = Register {
         tls_port: 443,
