@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use benches::traffic;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use router_core::headers::Edits;
 use router_core::headers::client::Client;
 use router_core::headers::request::{self, Arrival, Destination, Rules};
@@ -55,20 +56,55 @@ fn head(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     let mut parser = ResponseParser::default();
     let (mut edits, mut out) = (Edits::default(), Vec::new());
+    let rules = response::Rules::default();
     group.bench_function("response", |bencher| {
-        bencher.iter(|| forward_response(black_box(text), &mut parser, &mut edits, &mut out));
+        bencher
+            .iter(|| forward_response(black_box(text), &mut parser, &rules, &mut edits, &mut out));
     });
+    hostile(&mut group);
 }
 
+/// Heads that are made to cost as much as a head may: as many options of `Connection` as are taken, and
+/// far more, each beside as many fields as there may be.
+fn hostile(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for options in [63, 31_000] {
+        let text = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: {}close\r\n{}\r\n",
+            "a,".repeat(options),
+            "b: 1\r\n".repeat(240)
+        );
+        let text = text.as_bytes();
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        let mut parser = RequestParser::default();
+        let (mut edits, mut out) = (Edits::default(), Vec::new());
+        let rules = Rules::default();
+        group.bench_function(format!("request with {options} options"), |bencher| {
+            bencher.iter(|| {
+                forward_request(black_box(text), &mut parser, &rules, &mut edits, &mut out)
+            });
+        });
+    }
+}
+
+/// What a head of that many bytes may take.
+const LIMITS: Limits = Limits {
+    head_bytes: 128 << 10,
+    fields: 256,
+    target_bytes: 16 << 10,
+};
+
+/// The length of the head as it goes out; nothing when it is refused.
 fn forward_request(
     text: &[u8],
     parser: &mut RequestParser,
     rules: &Rules,
     edits: &mut Edits,
     out: &mut Vec<u8>,
-) -> usize {
+) -> Option<usize> {
     parser.begin(0);
-    assert_eq!(parser.advance(text, &Limits::default()), Ok(true));
+    if parser.advance(text, &LIMITS) != Ok(true) {
+        return None;
+    }
     let head = parser.head();
     let peer = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
     let arrival = Arrival {
@@ -79,13 +115,15 @@ fn forward_request(
         },
         peer_text: "10.0.0.1",
         tls: false,
+        version: head.version,
         unix_millis: 1_700_000_000_123,
         id: ID,
         body: head.body,
         length_needs_rewrite: head.length_needs_rewrite,
+        says_length: head.method.says_length(),
         upgrade: head.upgrade,
         connection_names_fields: head.connection_names_fields,
-        missing_host: None,
+        target_host: head.target_host(text),
     };
     let destination = Destination {
         app: "3f0d5c1a-0000-4000-8000-000000000001",
@@ -101,12 +139,13 @@ fn forward_request(
     ));
     out.clear();
     write::request(out, text, head, edits);
-    out.len()
+    Some(out.len())
 }
 
 fn forward_response(
     text: &[u8],
     parser: &mut ResponseParser,
+    rules: &response::Rules,
     edits: &mut Edits,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -114,6 +153,7 @@ fn forward_response(
     assert_eq!(parser.advance(text, &Limits::default()), Ok(true));
     let head = parser.head();
     let departure = Departure {
+        rules,
         id: ID,
         date: "Sun, 06 Nov 1994 08:49:37 GMT",
         body: head.body,

@@ -29,7 +29,10 @@ pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
-pub use headers::{ForwardedClientCert, ForwardedProto, HeaderConfig, HeaderRewrite};
+pub use headers::{
+    ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,
+    Underscores, ViaConfig,
+};
 pub use logging::{AccessLogConfig, LoggingConfig};
 pub use process::ProcessConfig;
 pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, SnapshotConfig};

@@ -117,6 +117,9 @@ impl Exchange {
         if self.asks_for_health() {
             return Ok(self.answer_health().await);
         }
+        if self.comes_back() {
+            return Err(Failure::Loop);
+        }
         if self.names_no_host() {
             return Err(Failure::EmptyHost);
         }
@@ -149,6 +152,12 @@ impl Exchange {
         let host = router_core::host::bare(authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
         authority.is_empty() || address == self.client.peer_text()
+    }
+
+    /// Whether the request has passed through this router before.
+    fn comes_back(&self) -> bool {
+        let via = self.worker.settings.rules.via.as_ref();
+        self.head().via && via.is_some_and(|via| via.is_in(self.fields()))
     }
 
     /// Whether the load balancer asks for this router rather than for an app.

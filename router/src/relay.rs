@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use router_core::headers::trailer::TrailerRules;
 use router_core::http1::Refusal;
 use router_core::http1::framing::BodyLength;
 
@@ -112,6 +113,13 @@ impl Relay {
     #[must_use]
     pub(crate) const fn in_bites(mut self) -> Self {
         self.bite = BITE;
+        self
+    }
+
+    /// Lets only those trailers through that `rules` pass.
+    #[must_use]
+    pub(crate) fn with_trailers(mut self, rules: TrailerRules) -> Self {
+        self.incoming.filter(rules);
         self
     }
 

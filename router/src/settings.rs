@@ -7,11 +7,15 @@ use router_core::access_log::{ExtraField, extra_header_name};
 use router_core::cidr::CidrSet;
 use router_core::error_page::ErrorPage;
 use router_core::headers::MOST_FIELDS;
-use router_core::headers::request::Rules;
+use router_core::headers::names::FieldNames;
+use router_core::headers::request::{ClientCert, Rules};
+use router_core::headers::response;
+use router_core::headers::via::Via;
 use router_core::http1::Limits;
 
 use crate::config::{
-    BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedProto, Linger, TunnelTimes,
+    BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedFromUntrusted,
+    ForwardedProto, Linger, TunnelTimes, Underscores, ViaConfig,
 };
 
 /// The settings of the data path; all workers share them.
@@ -43,10 +47,8 @@ pub struct Settings {
     pub logs_local_address: bool,
     /// The page for messages of the router's own.
     pub error_page: Option<ErrorPage>,
-    /// Fields added to every response that lacks them.
-    pub add_response_fields: Vec<(String, String)>,
-    /// Names (lower case) of fields removed from every response.
-    pub remove_response_fields: Vec<String>,
+    /// What the operator wants changed in every response.
+    pub response_rules: response::Rules,
 }
 
 impl Settings {
@@ -79,18 +81,7 @@ impl Settings {
                 .extra_fields
                 .contains(&ExtraField::LocalAddress),
             error_page,
-            add_response_fields: config
-                .headers
-                .add_to_response
-                .iter()
-                .map(|field| (field.name.clone(), field.value.clone()))
-                .collect(),
-            remove_response_fields: config
-                .headers
-                .remove_from_response
-                .iter()
-                .map(|field| lower(&field.name))
-                .collect(),
+            response_rules: response_rules(config),
         }
     }
 }
@@ -101,11 +92,36 @@ fn rules(config: &Config) -> Rules {
         prevent_x_spoofing: config.client.prevent_x_spoofing,
         force_forwarded_proto_https: headers.forwarded_proto == ForwardedProto::ForceHttps,
         sanitize_forwarded_proto: headers.forwarded_proto == ForwardedProto::Sanitize,
-        drop_client_cert: headers.client_cert != ForwardedClientCert::AlwaysForward,
-        protected_from_connection: headers.hop_by_hop_filter.clone(),
+        believe_everyone: headers.forwarded_from_untrusted == ForwardedFromUntrusted::Pass,
+        client_cert: match headers.client_cert {
+            ForwardedClientCert::ByPeer => ClientCert::ByPeer,
+            ForwardedClientCert::AlwaysForward => ClientCert::Pass,
+            ForwardedClientCert::Forward | ForwardedClientCert::SanitizeSet => ClientCert::Drop,
+        },
+        protected_from_connection: FieldNames::new(
+            headers.hop_by_hop_filter.iter().map(String::as_str),
+        ),
         keep_alive_100_continue: config.backend.keep_alive_100_continue,
         close_backend_connections: !config.backend.keep_alive,
+        drop_underscores: headers.underscores == Underscores::Drop,
+        via: (headers.via == ViaConfig::Backends).then(|| Via::new(&router_name())),
     }
+}
+
+/// A name that no other router has, for as long as this process lives: two that took themselves for
+/// one another would refuse each other's requests.
+fn router_name() -> String {
+    format!("switchyard-{:016x}", fastrand::u64(..))
+}
+
+fn response_rules(config: &Config) -> response::Rules {
+    let headers = &config.headers;
+    let removed = headers.remove_from_response.iter();
+    let added = headers.add_to_response.iter();
+    response::Rules::new(
+        removed.map(|field| field.name.as_str()),
+        added.map(|field| (field.name.as_str(), field.value.as_str())),
+    )
 }
 
 impl ClientSettings {

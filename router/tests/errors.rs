@@ -205,3 +205,34 @@ fn a_body_that_is_malformed_from_its_first_chunk_on_is_a_bad_gateway() {
         );
     }
 }
+
+#[test]
+fn the_rules_for_responses_hold_for_the_routers_own_answers() {
+    let router = TestRouter::builder()
+        .yaml(
+            "http_rewrite:\n  responses:\n    add_headers_if_not_present:\n\
+             \x20   - {name: Strict-Transport-Security, value: max-age=1}\n\
+             \x20   - {name: Cache-Control, value: ours}\n\
+             \x20   remove_headers: [{name: X-Content-Type-Options}, {name: Content-Length}]",
+        )
+        .start();
+    let mut client = router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: HTTP-Monitor/1.1\r\n\r\n");
+    let health = client.response("GET");
+    let unknown = client.get("none.test", "/");
+    client.send("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
+    let refused = client.response("GET");
+    assert_eq!((unknown.status(), refused.status()), (404, 400));
+    for response in [&health, &unknown, &refused] {
+        let head = &response.head;
+        assert_eq!(head.field("Strict-Transport-Security"), Some("max-age=1"));
+        assert_eq!(head.field("X-Content-Type-Options"), None);
+        assert!(head.field("Content-Length").is_some());
+        assert_eq!(head.all("Date").count(), 1);
+    }
+    assert_eq!(
+        unknown.head.field("Cache-Control"),
+        Some("no-cache, no-store")
+    );
+    assert_eq!(refused.head.field("Cache-Control"), Some("ours"));
+}

@@ -22,6 +22,8 @@ pub enum Failure {
     BodyTooLarge,
     /// The memory for large heads is used up (RFC 9110 §15.6.4).
     HeadMemory,
+    /// The request has passed through this router before (RFC 5842 §7.2).
+    Loop,
     /// No host to look up.
     EmptyHost,
     /// `X-CF-App-Instance` is not `guid:index`.
@@ -168,6 +170,10 @@ impl Failure {
                 let message = "no memory is left for large request headers";
                 Answer::new(503, "header-memory-exhausted", Body::message(message)).closing()
             }
+            Self::Loop => {
+                let message = "Request has passed through this router before";
+                Answer::new(508, "request_loop", Body::message(message))
+            }
             Self::EmptyHost => {
                 let message = "Request had empty Host header";
                 Answer::new(400, "empty_host", Body::message(message)).cached(SHORT)
@@ -297,6 +303,7 @@ pub const fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
         _ => "Unknown",
     }
 }
@@ -375,6 +382,16 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_gorouter_does_not_give() {
+        check(
+            &Failure::Loop,
+            508,
+            Some("request_loop"),
+            &Body::Message("Request has passed through this router before".into()),
+        );
+    }
+
+    #[test]
     fn every_refusal_closes_and_has_a_reason() {
         for refusal in [
             Refusal::LineEnd,
@@ -383,6 +400,9 @@ mod tests {
             Refusal::UnknownCoding,
             Refusal::TargetTooLong,
             Refusal::HeadTooLarge,
+            Refusal::ConnectionOptions,
+            Refusal::LengthAndCoding,
+            Refusal::CodingInHttp10,
             Refusal::Host,
         ] {
             let answer = Failure::Refused(refusal).answer();

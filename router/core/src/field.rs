@@ -145,6 +145,8 @@ macro_rules! kinds {
             Other,
             /// A name that no rule asks for, beginning with `X-`.
             OtherX,
+            /// A name beginning with `X-Forwarded` that has no kind of its own.
+            XForwarded,
             $($(#[$doc])* #[doc = concat!("`", $name, "`")] $kind,)*
         }
 
@@ -156,7 +158,7 @@ macro_rules! kinds {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
-                    Self::Other | Self::OtherX => "",
+                    Self::Other | Self::OtherX | Self::XForwarded => "",
                     $(Self::$kind => $name,)*
                 }
             }
@@ -169,6 +171,7 @@ kinds! {
     ContentLength = "content-length",
     Date = "date",
     Expect = "expect",
+    Forwarded = "forwarded",
     Host = "host",
     Http2Settings = "http2-settings",
     IdempotencyKey = "idempotency-key",
@@ -182,6 +185,7 @@ kinds! {
     TransferEncoding = "transfer-encoding",
     Upgrade = "upgrade",
     UserAgent = "user-agent",
+    Via = "via",
     XCfApplicationId = "x-cf-applicationid",
     XCfAppInstance = "x-cf-app-instance",
     XCfForwardedUrl = "x-cf-forwarded-url",
@@ -195,6 +199,7 @@ kinds! {
     XForwardedFor = "x-forwarded-for",
     XForwardedProto = "x-forwarded-proto",
     XIdempotencyKey = "x-idempotency-key",
+    XRealIp = "x-real-ip",
     XRequestStart = "x-request-start",
     XVcapRequestId = "x-vcap-request-id",
     XVcapTrace = "x-vcap-trace",
@@ -210,7 +215,7 @@ impl FieldKind {
         };
         match first | 0x20 {
             b'x' => Self::of_x(name),
-            letter @ (b'c' | b'd' | b'e' | b'h' | b'i' | b'k' | b'p' | b'r' | b't' | b'u') => {
+            letter @ (b'c'..=b'f' | b'h' | b'i' | b'k' | b'p' | b'r' | b't'..=b'v') => {
                 Self::of_known(letter, name)
             }
             _ => Self::Other,
@@ -223,6 +228,7 @@ impl FieldKind {
             (b'c', 14) => Self::ContentLength,
             (b'd', 4) => Self::Date,
             (b'e', 6) => Self::Expect,
+            (b'f', 9) => Self::Forwarded,
             (b'h', 4) => Self::Host,
             (b'h', 14) => Self::Http2Settings,
             (b'i', 15) => Self::IdempotencyKey,
@@ -236,6 +242,7 @@ impl FieldKind {
             (b't', 17) => Self::TransferEncoding,
             (b'u', 7) => Self::Upgrade,
             (b'u', 10) => Self::UserAgent,
+            (b'v', 3) => Self::Via,
             _ => return Self::Other,
         };
         if is_name(name, kind.name().as_bytes()) {
@@ -250,6 +257,7 @@ impl FieldKind {
             return Self::Other;
         }
         let candidates: &[Self] = match name.len() {
+            9 => &[Self::XRealIp],
             12 => &[Self::XVcapTrace],
             15 => &[
                 Self::XForwardedFor,
@@ -272,20 +280,28 @@ impl FieldKind {
             20 => &[Self::XCfProxySignature],
             21 => &[Self::XCfProcessInstance],
             23 => &[Self::XForwardedClientCert],
-            _ => return Self::OtherX,
+            _ => &[],
         };
-        candidates
-            .iter()
-            .copied()
-            .find(|kind| is_name(name, kind.name().as_bytes()))
-            .unwrap_or(Self::OtherX)
+        let is = |kind: &Self| is_name(name, kind.name().as_bytes());
+        match candidates.iter().copied().find(is) {
+            Some(kind) => kind,
+            None if begins_with(name, b"x-forwarded") => Self::XForwarded,
+            None => Self::OtherX,
+        }
     }
 
     /// Whether the name begins with `X-`.
     #[must_use]
     pub fn is_x(self) -> bool {
-        self == Self::OtherX || self.name().starts_with("x-")
+        matches!(self, Self::OtherX | Self::XForwarded) || self.name().starts_with("x-")
     }
+}
+
+/// Whether a name begins with `lower`, any case.
+#[inline]
+pub(crate) fn begins_with(name: &[u8], lower: &[u8]) -> bool {
+    name.get(..lower.len())
+        .is_some_and(|start| is_name(start, lower))
 }
 
 #[cfg(test)]
@@ -313,8 +329,18 @@ mod tests {
         ] {
             assert_eq!(FieldKind::of(name.as_bytes()), FieldKind::Other, "{name}");
         }
-        for name in ["x-", "x-forwarded-far", "X-Real-IP", "x-forwarded-host"] {
+        for name in ["x-", "x-forwarde-", "X-Real-I", "x-fourwarded-host"] {
             assert_eq!(FieldKind::of(name.as_bytes()), FieldKind::OtherX, "{name}");
+        }
+        for name in [
+            "X-Forwarded",
+            "x-forwarded-far",
+            "X-FORWARDED-HOST",
+            "x-forwarded-port",
+            "x-forwarded-prefix",
+        ] {
+            let kind = FieldKind::of(name.as_bytes());
+            assert_eq!(kind, FieldKind::XForwarded, "{name}");
         }
     }
 

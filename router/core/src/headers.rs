@@ -5,8 +5,12 @@
 //! every version of HTTP.
 
 pub mod client;
+pub mod names;
 pub mod request;
 pub mod response;
+pub mod rules;
+pub mod trailer;
+pub mod via;
 
 use std::ops::Range;
 

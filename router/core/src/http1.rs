@@ -61,16 +61,22 @@ pub enum Refusal {
     Folding,
     /// No Host, two of them, one that is none, or another than the target's (§3.2).
     Host,
-    /// A Content-Length that is not one number (§6.3).
+    /// A Content-Length that is not one number below 2^63 (§6.3).
     ContentLength,
     /// A Content-Length without a value (§6.3).
     EmptyContentLength,
-    /// A Transfer-Encoding other than `chunked`, or beside a Content-Length, or in HTTP/1.0 (§6.1).
+    /// A Transfer-Encoding that does not end in one `chunked` (§6.1).
     TransferEncoding,
+    /// A Transfer-Encoding beside a Content-Length (§6.3).
+    LengthAndCoding,
+    /// A Transfer-Encoding in HTTP/1.0 (§6.1).
+    CodingInHttp10,
     /// A coding that the router does not know (§6.1).
     UnknownCoding,
     /// A chunk that is malformed (§7.1).
     Chunk,
+    /// More options in `Connection` than anybody has use for.
+    ConnectionOptions,
     /// The head is larger than the limit, or has more fields (RFC 6585 §5).
     HeadTooLarge,
     /// The target is longer than the limit (RFC 9110 §15.5.15).
@@ -84,7 +90,7 @@ impl Refusal {
         match self {
             Self::Connect => 405,
             Self::TargetTooLong => 414,
-            Self::HeadTooLarge => 431,
+            Self::HeadTooLarge | Self::ConnectionOptions => 431,
             Self::UnknownCoding => 501,
             Self::Version => 505,
             _ => 400,
@@ -108,9 +114,12 @@ impl Refusal {
             Self::ContentLength => "malformed Content-Length",
             Self::EmptyContentLength => "empty Content-Length",
             Self::TransferEncoding => "malformed Transfer-Encoding",
+            Self::LengthAndCoding => "both Content-Length and Transfer-Encoding",
+            Self::CodingInHttp10 => "Transfer-Encoding in HTTP/1.0",
             Self::UnknownCoding => "unsupported transfer coding",
             Self::Chunk => "malformed chunk",
-            Self::HeadTooLarge => "request header too large",
+            Self::ConnectionOptions => "too many Connection options",
+            Self::HeadTooLarge => "header too large",
             Self::TargetTooLong => "request target too long",
         }
     }

@@ -22,13 +22,14 @@ pub enum Asked<'a> {
     },
 }
 
-/// What the fields ask for, if anything.
+/// What the fields ask for, if anything. A field without a value asks for nothing.
 ///
 /// # Errors
 /// A value that is not `uuid:index`, or for a process `uuid` or `uuid:index`.
 pub fn asked(fields: Fields<'_>) -> Result<Option<Asked<'_>>, Failure> {
     let (mut app, mut process) = (None, None);
-    for field in fields.lines() {
+    let lines = fields.lines().iter();
+    for field in lines.filter(|field| !field.value.is_empty()) {
         match field.kind {
             FieldKind::XCfAppInstance => app = app.or(Some(fields.bytes(field.value))),
             FieldKind::XCfProcessInstance => process = process.or(Some(fields.bytes(field.value))),
@@ -91,8 +92,17 @@ mod tests {
             &process(Some("0")),
         );
         check("X-Other: 1", &Ok(None));
+        check("X-CF-App-Instance:", &Ok(None));
+        check("X-CF-Process-Instance: \t", &Ok(None));
+        check(
+            &format!("X-CF-App-Instance:\r\nX-CF-App-Instance: {GUID}:3"),
+            &app("3"),
+        );
+        check(
+            &format!("X-CF-App-Instance:\r\nX-CF-Process-Instance: {GUID}"),
+            &process(None),
+        );
         for bad in [
-            "",
             ":1",
             "guid:1",
             GUID,
@@ -104,7 +114,7 @@ mod tests {
                 &Err(Failure::InvalidAppInstance),
             );
         }
-        for bad in ["", "guid", &format!("{GUID}:"), &format!("{GUID}:1:2")] {
+        for bad in ["guid", &format!("{GUID}:"), &format!("{GUID}:1:2")] {
             check(
                 &format!("X-CF-Process-Instance: {bad}"),
                 &Err(Failure::InvalidProcessInstance),

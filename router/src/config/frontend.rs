@@ -302,7 +302,7 @@ impl ClientConfig {
         keys.parsed_list(
             "trusted_proxies",
             "Networks from which X-Forwarded-*, X-Request-Start and PROXY headers are believed. \
-             What others send under these names is discarded.",
+             What others send under these names is discarded, see forwarded_from_untrusted.",
             &mut networks,
         );
         self.trusted_proxies = CidrSet::new(networks);

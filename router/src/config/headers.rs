@@ -4,14 +4,21 @@ use std::path::PathBuf;
 
 use component::secret::Secret;
 use component::yaml::{Item, Keys};
+use router_core::headers::response::is_framing;
 
 /// What is set, kept and removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderConfig {
     /// Where `X-Forwarded-Proto` comes from.
     pub forwarded_proto: ForwardedProto,
+    /// What becomes of what clients outside `trusted_proxies` say about where a request came from.
+    pub forwarded_from_untrusted: ForwardedFromUntrusted,
     /// What becomes of a client's `X-Forwarded-Client-Cert`.
     pub client_cert: ForwardedClientCert,
+    /// Whom this router tells that it passed a message on.
+    pub via: ViaConfig,
+    /// What becomes of request headers whose names have an underscore.
+    pub underscores: Underscores,
     /// Names that a client cannot have removed by naming them in `Connection`.
     pub hop_by_hop_filter: Vec<String>,
     /// Response headers that are added when the response has none of that name.
@@ -36,12 +43,44 @@ pub enum ForwardedProto {
     Sanitize,
 }
 
+/// What becomes of what clients outside `trusted_proxies` say about where a request came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedFromUntrusted {
+    /// It is discarded.
+    #[default]
+    Discard,
+    /// It is passed on and continued, as gorouter does.
+    Pass,
+}
+
+/// Whom this router tells that it passed a message on (RFC 9110 §7.6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViaConfig {
+    /// Backends, in each request. A request that comes back is refused.
+    #[default]
+    Backends,
+    /// Nobody.
+    Off,
+}
+
+/// What becomes of request headers whose names have an underscore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// They pass.
+    #[default]
+    Pass,
+    /// They are dropped.
+    Drop,
+}
+
 /// What becomes of a client's `X-Forwarded-Client-Cert`. No client certificate is asked for, so
 /// the two stricter modes both delete it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedClientCert {
-    /// It passes.
+    /// As of the other forwarding fields.
     #[default]
+    ByPeer,
+    /// It passes.
     AlwaysForward,
     /// It passes with a client certificate only.
     Forward,
@@ -83,12 +122,13 @@ impl HeaderConfig {
     pub(super) fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.title("Headers");
         self.forwarded_keys(keys);
+        self.request_keys(keys);
         keys.key(
             "hop_by_hop_headers_to_filter",
             "Names that a client cannot have removed by naming them in its Connection header.",
             &mut self.hop_by_hop_filter,
         );
-        keys.section("http_rewrite", "Changes to every response.", |keys| {
+        keys.section("http_rewrite", REWRITE_DOC, |keys| {
             keys.section("responses", "Lists of {name, value}.", |keys| {
                 keys.list(
                     "add_headers_if_not_present",
@@ -97,9 +137,11 @@ impl HeaderConfig {
                 );
                 keys.list(
                     "remove_headers",
-                    "Removed; the value has no effect.",
+                    "Removed, before others are added; the value has no effect.",
                     &mut self.remove_from_response,
                 );
+                warn_of_framing(&self.add_to_response, "add_headers_if_not_present", keys);
+                warn_of_framing(&self.remove_from_response, "remove_headers", keys);
             });
         });
         keys.key(
@@ -113,6 +155,24 @@ impl HeaderConfig {
             "A page for the router's own errors, in Go's template syntax with .Status, .StatusText, \
              .Message and .Header.",
             &mut self.error_page,
+        );
+    }
+
+    fn request_keys(&mut self, keys: &mut Keys<'_>) {
+        keys.choice(
+            "via",
+            "backends: each request names this router in Via, and one that comes back to it is \
+             answered with 508. Some backends, nginx among them, do not compress for requests with \
+             Via unless told to. off: no Via, and loops run until a limit ends them.",
+            &mut self.via,
+            &[("backends", ViaConfig::Backends), ("off", ViaConfig::Off)],
+        );
+        keys.choice(
+            "headers_with_underscores",
+            "drop: request headers whose names have an underscore are discarded, because CGI and WSGI \
+             cannot tell X_A from X-A. pass: they go on like any other.",
+            &mut self.underscores,
+            &[("pass", Underscores::Pass), ("drop", Underscores::Drop)],
         );
     }
 
@@ -135,16 +195,42 @@ impl HeaderConfig {
             (false, false) => ForwardedProto::Keep,
         };
         keys.choice(
+            "forwarded_from_untrusted",
+            "What clients outside trusted_proxies say about where a request came from: Forwarded, \
+             X-Forwarded-*, X-Real-IP and X-Request-Start. discard: it goes no further. pass: it is \
+             passed on and continued, as gorouter does.",
+            &mut self.forwarded_from_untrusted,
+            &[
+                ("discard", ForwardedFromUntrusted::Discard),
+                ("pass", ForwardedFromUntrusted::Pass),
+            ],
+        );
+        keys.choice(
             "forwarded_client_cert",
-            "What becomes of a client's X-Forwarded-Client-Cert: always_forward passes it; forward and \
+            "What becomes of a client's X-Forwarded-Client-Cert. by_peer: trusted_proxies and \
+             forwarded_from_untrusted decide. always_forward passes it, whoever sent it; forward and \
              sanitize_set delete it from requests that came without a client certificate, which are \
              all requests.",
             &mut self.client_cert,
             &[
+                ("by_peer", ForwardedClientCert::ByPeer),
                 ("always_forward", ForwardedClientCert::AlwaysForward),
                 ("forward", ForwardedClientCert::Forward),
                 ("sanitize_set", ForwardedClientCert::SanitizeSet),
             ],
+        );
+    }
+}
+
+const REWRITE_DOC: &str = "Changes to every response, the router's own answers included. Content-Length, \
+    Transfer-Encoding, Connection and Upgrade say where a message ends, and are left alone.";
+
+fn warn_of_framing(fields: &[HeaderRewrite], key: &'static str, keys: &mut Keys<'_>) {
+    for field in fields.iter().filter(|field| is_framing(&field.name)) {
+        let name = &field.name;
+        keys.warn(
+            key,
+            format!("{name} says where a message ends, and is left alone"),
         );
     }
 }

@@ -149,6 +149,44 @@ fn a_route_that_leads_back_to_the_router_is_refused() {
 }
 
 #[test]
+fn rules_for_headers_are_words() {
+    let headers = |text: &str| config(text).headers;
+    let defaults = headers("");
+    assert_eq!(
+        defaults.forwarded_from_untrusted,
+        ForwardedFromUntrusted::Discard
+    );
+    assert_eq!(defaults.client_cert, ForwardedClientCert::ByPeer);
+    assert_eq!(defaults.via, ViaConfig::Backends);
+    assert_eq!(defaults.underscores, Underscores::Pass);
+    let text = "forwarded_from_untrusted: pass\nforwarded_client_cert: always_forward\nvia: off\n\
+                headers_with_underscores: drop\n";
+    let chosen = headers(text);
+    assert_eq!(
+        chosen.forwarded_from_untrusted,
+        ForwardedFromUntrusted::Pass
+    );
+    assert_eq!(chosen.client_cert, ForwardedClientCert::AlwaysForward);
+    assert_eq!(chosen.via, ViaConfig::Off);
+    assert_eq!(chosen.underscores, Underscores::Drop);
+    assert_eq!(config(&config(text).to_yaml()).headers, chosen);
+}
+
+#[test]
+fn what_frames_a_response_cannot_be_rewritten() {
+    warn(
+        "http_rewrite:\n  responses:\n    add_headers_if_not_present: [{name: Upgrade, value: x}]\n\
+         \x20   remove_headers: [{name: X-A}, {name: content-length}]\n",
+        &[
+            "router.yml:3: http_rewrite.responses.add_headers_if_not_present: Upgrade says where a \
+             message ends, and is left alone",
+            "router.yml:4: http_rewrite.responses.remove_headers: content-length says where a message \
+             ends, and is left alone",
+        ],
+    );
+}
+
+#[test]
 fn its_bus_and_the_remarks_about_it() {
     let Loaded { config, warnings } = load(GOROUTER);
     let bus = config.bus.unwrap();

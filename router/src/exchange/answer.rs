@@ -94,13 +94,13 @@ impl Exchange {
             .worker
             .date
             .with(self.worker.clock.unix_nanos(now), str::to_owned);
-        let head = format!(
-            "HTTP/1.1 {status} {}\r\n{fields}{connection}Content-Length: {}\r\n\
-             X-Vcap-Request-Id: {}\r\nDate: {date}\r\n\r\n",
-            reason(status),
+        let fields = format!(
+            "{fields}{connection}Content-Length: {}\r\nX-Vcap-Request-Id: {}\r\n",
             body.len(),
             self.story.id(),
         );
+        let fields = self.worker.settings.response_rules.apply(&fields, &date);
+        let head = format!("HTTP/1.1 {status} {}\r\n{fields}\r\n", reason(status));
         let sent_body = if complete && to_head { "" } else { body };
         self.story.answered(status, sent_body.len() as u64);
         self.client.answered.set(true);
@@ -127,12 +127,21 @@ impl Exchange {
 pub(crate) async fn after_panic(client: &Client) {
     let answer = Failure::Panicked.answer();
     let page = page(&answer, &client.worker.settings);
-    let text = format!(
-        "HTTP/1.1 {} {}\r\n{}Connection: close\r\nContent-Length: {}\r\n\r\n{}",
-        answer.status,
-        answer.reason(),
+    let worker = &client.worker;
+    let now = worker.clock.read();
+    let date = worker
+        .date
+        .with(worker.clock.unix_nanos(now), str::to_owned);
+    let fields = format!(
+        "{}Connection: close\r\nContent-Length: {}\r\n",
         page.fields,
         page.body.len(),
+    );
+    let fields = worker.settings.response_rules.apply(&fields, &date);
+    let text = format!(
+        "HTTP/1.1 {} {}\r\n{fields}\r\n{}",
+        answer.status,
+        answer.reason(),
         page.body
     );
     client.worker.metrics.own_response(answer.status);

@@ -9,7 +9,6 @@ use router_core::endpoint::Endpoint;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::headers::request::{self, Arrival, Destination};
 use router_core::http1::framing::BodyLength;
-use router_core::http1::request::Form;
 use router_core::http1::response::ResponseParser;
 use router_core::http1::write;
 use router_core::retry::{self, Attempt, Next, Reached};
@@ -181,22 +180,19 @@ impl Exchange {
     fn prepare(&mut self, endpoint: &Endpoint, draft: &mut Vec<u8>) -> bool {
         let input = self.input.filled();
         let head = self.scratch.request.head();
-        let missing_host = head.form == Form::Absolute
-            && !head
-                .fields
-                .iter()
-                .any(|field| field.kind == router_core::field::FieldKind::Host);
         let arrival = Arrival {
             client: self.story.client,
             peer_text: self.client.peer_text(),
             tls: false,
+            version: head.version,
             unix_millis: self.story.began_unix_nanos / 1_000_000,
             id: self.story.id_bytes(),
             body: head.body,
             length_needs_rewrite: head.length_needs_rewrite,
+            says_length: head.method.says_length(),
             upgrade: head.upgrade,
             connection_names_fields: head.connection_names_fields,
-            missing_host: missing_host.then(|| head.authority.of(input)),
+            target_host: head.target_host(input),
         };
         let facts = endpoint.facts();
         let instance = facts.instance_id();
@@ -247,7 +243,12 @@ impl Exchange {
                 // What came behind the head belongs to the body until its end is found.
                 let there = &self.input.filled()[head.end..];
                 let buffer = self.worker.tools.buffers.holding(there);
-                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most)
+                let trailers = request::trailers(
+                    self.fields(),
+                    &self.worker.settings.rules,
+                    head.connection_names_fields,
+                );
+                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
             }
             BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,
         };

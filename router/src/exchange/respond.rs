@@ -7,6 +7,7 @@ use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::field::FieldKind;
 use router_core::headers::response::{self, Connection, Departure, Trace};
+use router_core::headers::trailer::TrailerRules;
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
 use router_core::http1::{Version, write};
@@ -49,8 +50,11 @@ impl Exchange {
         }
         let passage = self.passage(&response);
         let chunks = passage.body == BodyLength::Chunked;
+        let trailers = self.trailers(&response, chunks);
         let received = response.received.take();
-        let mut relay = Relay::new(length, chunks, received, start, u64::MAX).in_bites();
+        let mut relay = Relay::new(length, chunks, received, start, u64::MAX)
+            .in_bites()
+            .with_trailers(trailers);
         if let Err(Broken::Malformed(refusal)) = relay.prepare() {
             // Nothing was sent yet: the client can be told.
             return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
@@ -105,7 +109,6 @@ impl Exchange {
             router: &settings.router_address,
             backend: response.endpoint.address(),
         });
-        let unframed = head.status == 204 || head.status < 200;
         let length = head.content_length.filter(|_| head.length_needs_rewrite);
         let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(received);
@@ -113,11 +116,12 @@ impl Exchange {
             .date
             .with(self.story.responded_unix_nanos, |date| {
                 let departure = Departure {
+                    rules: &settings.response_rules,
                     id: self.story.id_bytes(),
                     date,
                     body: passage.body,
                     length,
-                    unframed,
+                    unframed: head.is_unframed(),
                     connection: passage.connection,
                     upgrade_required: head.status == 426,
                     connection_names_fields: head.connection_names_fields,
@@ -125,24 +129,23 @@ impl Exchange {
                 };
                 response::edit(fields, &departure, head.is_interim(), edits);
             });
-        for (name, value) in &settings.add_response_fields {
-            if fields.named(name).is_none() {
-                edits.add(name, value.as_bytes());
-            }
-        }
-        for (index, field) in fields.lines().iter().enumerate() {
-            let is = |name: &String| {
-                fields
-                    .bytes(field.name)
-                    .eq_ignore_ascii_case(name.as_bytes())
-            };
-            if settings.remove_response_fields.iter().any(is) {
-                edits.drop_field(index);
-            }
-        }
         let mut draft = self.worker.draft();
         write::response(&mut draft, received, head, edits);
         draft
+    }
+
+    /// The rules for what comes behind the body, if anything may.
+    fn trailers(&self, response: &Response, chunks: bool) -> TrailerRules {
+        if !chunks {
+            return TrailerRules::default();
+        }
+        let received = response.received.as_ref().map_or(&[][..], Buffer::filled);
+        let head = response.head();
+        response::trailers(
+            head.fields(received),
+            &self.worker.settings.response_rules,
+            head.connection_names_fields,
+        )
     }
 
     fn is_traced(&self) -> bool {
@@ -326,6 +329,7 @@ impl Exchange {
             return Ok(());
         }
         let departure = Departure {
+            rules: &self.worker.settings.response_rules,
             id: b"",
             date: "",
             body: BodyLength::Empty,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use router_core::headers::trailer::TrailerRules;
 use router_core::http1::Refusal;
 use router_core::http1::chunked::{ChunkedDecoder, Piece};
 use router_core::http1::framing::BodyLength;
@@ -30,6 +31,13 @@ impl Incoming {
             BodyLength::Exact(left) => Self::Exact { left },
             BodyLength::Chunked => Self::Chunked(Box::default()),
             BodyLength::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Lets only those trailers through that `rules` pass.
+    pub(super) fn filter(&mut self, rules: TrailerRules) {
+        if let Self::Chunked(decoder) = self {
+            decoder.filter(rules);
         }
     }
 

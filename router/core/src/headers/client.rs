@@ -34,10 +34,15 @@ impl Client {
     }
 }
 
+/// Proxies of ours that a request may have come through, one behind the other. What is left of them is
+/// not looked at: each is compared with every range of ours.
+const HOPS: usize = 64;
+
 /// From the right, the first address of `X-Forwarded-For` that is no proxy of ours; if all are, the
 /// leftmost. What is not an address ends the search: nothing left of it can be believed.
 fn nearest_untrusted(fields: Fields<'_>, proxies: &CidrSet) -> Option<IpAddr> {
     let mut nearest = None;
+    let mut hops = 0;
     let lines = fields
         .lines()
         .iter()
@@ -50,7 +55,8 @@ fn nearest_untrusted(fields: Fields<'_>, proxies: &CidrSet) -> Option<IpAddr> {
                 return nearest;
             };
             nearest = Some(address);
-            if !proxies.contains(address) {
+            hops += 1;
+            if hops == HOPS || !proxies.contains(address) {
                 return nearest;
             }
         }
@@ -108,5 +114,13 @@ mod tests {
         check("10.0.0.1", &["1.1.1.1, unknown, 10.0.0.2"], "10.0.0.2");
         check("10.0.0.1", &["unknown"], "10.0.0.1");
         check("10.0.0.1", &["[2001:db8::1]:80"], "2001:db8::1");
+    }
+
+    #[test]
+    fn the_search_ends_after_a_number_of_proxies() {
+        let behind = |hops: usize| format!("1.1.1.1{}", ", 10.0.0.7".repeat(hops));
+        check("10.0.0.1", &[&behind(HOPS - 1)], "1.1.1.1");
+        check("10.0.0.1", &[&behind(HOPS)], "10.0.0.7");
+        check("10.0.0.1", &[&behind(5_000)], "10.0.0.7");
     }
 }

@@ -2,31 +2,12 @@
 
 use super::Edits;
 use super::client::Client;
+use super::names::FieldNames;
+pub use super::rules::{ClientCert, Rules};
+use super::trailer::TrailerRules;
 use crate::field::{Field, FieldKind, Fields, members};
+use crate::http1::Version;
 use crate::http1::framing::BodyLength;
-
-/// What the operator chose.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent key of the configuration"
-)]
-pub struct Rules {
-    /// Drop every `X-` field of the client's, whoever it is.
-    pub prevent_x_spoofing: bool,
-    /// `X-Forwarded-Proto` is always `https`.
-    pub force_forwarded_proto_https: bool,
-    /// `X-Forwarded-Proto` is always what the client spoke to us.
-    pub sanitize_forwarded_proto: bool,
-    /// `X-Forwarded-Client-Cert` is dropped (no connection here can prove a certificate).
-    pub drop_client_cert: bool,
-    /// Names (lower case) that `Connection` cannot strip.
-    pub protected_from_connection: Vec<String>,
-    /// Keep the backend connection of a request that expects 100-continue.
-    pub keep_alive_100_continue: bool,
-    /// Send `Connection: close` with every request.
-    pub close_backend_connections: bool,
-}
 
 /// What a request looks like from where it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +18,8 @@ pub struct Arrival<'a> {
     pub peer_text: &'a str,
     /// Whether it arrived over TLS.
     pub tls: bool,
+    /// In which version.
+    pub version: Version,
     /// When its first byte did, in milliseconds of the Unix epoch.
     pub unix_millis: u64,
     /// Its id.
@@ -45,12 +28,14 @@ pub struct Arrival<'a> {
     pub body: BodyLength,
     /// Its Content-Length cannot go out as it came.
     pub length_needs_rewrite: bool,
+    /// Its method gives content a meaning, so that the lack of a body is said (RFC 9110 §8.6).
+    pub says_length: bool,
     /// It asks for another protocol and may have it.
     pub upgrade: bool,
     /// `Connection` names more than the known fields.
     pub connection_names_fields: bool,
-    /// Host to add: the target had one and there was no Host field.
-    pub missing_host: Option<&'a [u8]>,
+    /// The host that its target named, which goes in the place of Host (RFC 9112 §3.2.2).
+    pub target_host: Option<&'a [u8]>,
 }
 
 /// Which instance it goes to.
@@ -73,18 +58,27 @@ pub fn edit(
     edits: &mut Edits,
 ) -> bool {
     edits.clear();
+    // First, so that what is dropped here counts as absent and is set anew.
+    if arrival.connection_names_fields {
+        drop_named(fields, &rules.protected_from_connection, edits);
+    }
     let mut seen = Seen::default();
     for (index, field) in fields.lines().iter().enumerate() {
-        if seen.drops(fields, field, rules, arrival) {
+        let named = arrival.connection_names_fields && edits.is_dropped(index);
+        if !named && seen.drops(fields, field, rules, arrival) {
             edits.drop_field(index);
         }
     }
-    if arrival.connection_names_fields {
-        drop_named(fields, rules, edits);
-    }
-    add_framing(arrival, edits);
+    add_framing(arrival, &seen, edits);
     let keep = add_connection(rules, arrival, &seen, edits);
     add_forwarded(fields, rules, arrival, &seen, edits);
+    if let Some(via) = &rules.via {
+        edits.begin_line("Via");
+        for piece in via.value(arrival.version) {
+            edits.add_value(piece);
+        }
+        edits.end_line();
+    }
     edits.add("X-Vcap-Request-Id", arrival.id);
     for (name, value) in [
         ("X-CF-ApplicationID", destination.app),
@@ -98,11 +92,31 @@ pub fn edit(
     keep
 }
 
+/// The rules for the trailers of a request.
+#[must_use]
+pub fn trailers(fields: Fields<'_>, rules: &Rules, connection_names_fields: bool) -> TrailerRules {
+    let trailers = TrailerRules {
+        drops_x: rules.prevent_x_spoofing,
+        drops_underscores: rules.drop_underscores,
+        ..TrailerRules::default()
+    };
+    if connection_names_fields {
+        trailers.naming(fields, &rules.protected_from_connection)
+    } else {
+        trailers
+    }
+}
+
 /// What the fields showed while they were gone through.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one field that was there or not"
+)]
 struct Seen {
     te_trailers: bool,
     expects: bool,
+    length: bool,
     kept_proto: bool,
     kept_start: bool,
     forwarded_for: bool,
@@ -119,21 +133,27 @@ impl Seen {
         arrival: &Arrival<'_>,
     ) -> bool {
         match field.kind {
-            FieldKind::Other
-            | FieldKind::Host
-            | FieldKind::Referer
+            FieldKind::Other => rules.drop_underscores && has_underscore(fields, field),
+            FieldKind::OtherX => {
+                rules.prevent_x_spoofing || rules.drop_underscores && has_underscore(fields, field)
+            }
+            FieldKind::Referer
             | FieldKind::UserAgent
             | FieldKind::IdempotencyKey
+            | FieldKind::Via
             | FieldKind::Date => false,
-            FieldKind::OtherX
-            | FieldKind::XIdempotencyKey
-            | FieldKind::XVcapTrace
-            | FieldKind::XCfRouterError => rules.prevent_x_spoofing,
+            FieldKind::Host => arrival.target_host.is_some(),
+            FieldKind::XIdempotencyKey | FieldKind::XVcapTrace | FieldKind::XCfRouterError => {
+                rules.prevent_x_spoofing
+            }
             FieldKind::Expect => {
                 self.expects = true;
                 false
             }
-            FieldKind::ContentLength => arrival.length_needs_rewrite,
+            FieldKind::ContentLength => {
+                self.length = true;
+                arrival.length_needs_rewrite
+            }
             FieldKind::Upgrade => !arrival.upgrade,
             FieldKind::Trailer => arrival.body != BodyLength::Chunked,
             FieldKind::Te => {
@@ -141,22 +161,16 @@ impl Seen {
                 self.te_trailers |= members(fields.bytes(field.value)).any(named);
                 true
             }
-            FieldKind::XForwardedFor => {
-                self.forwarded_for = true;
+            FieldKind::XForwarded if rules.drop_underscores && has_underscore(fields, field) => {
                 true
             }
-            FieldKind::XForwardedProto => {
-                let overruled = rules.force_forwarded_proto_https || rules.sanitize_forwarded_proto;
-                let kept = arrival.client.trusted && !overruled && !rules.prevent_x_spoofing;
-                self.kept_proto |= kept;
-                !kept
-            }
-            FieldKind::XRequestStart => {
-                let kept = arrival.client.trusted && !rules.prevent_x_spoofing;
-                self.kept_start |= kept;
-                !kept
-            }
-            FieldKind::XForwardedClientCert => rules.drop_client_cert || rules.prevent_x_spoofing,
+            FieldKind::Forwarded
+            | FieldKind::XForwarded
+            | FieldKind::XForwardedClientCert
+            | FieldKind::XForwardedFor
+            | FieldKind::XForwardedProto
+            | FieldKind::XRealIp
+            | FieldKind::XRequestStart => self.drops_claim(field, rules, arrival.client.trusted),
             FieldKind::Connection
             | FieldKind::Http2Settings
             | FieldKind::KeepAlive
@@ -177,28 +191,70 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Whether a field is dropped that says where a request came from.
+    #[inline]
+    fn drops_claim(&mut self, field: &Field, rules: &Rules, trusted: bool) -> bool {
+        let believed = rules.believe_x(trusted);
+        let said = believed && !field.value.is_empty();
+        match field.kind {
+            FieldKind::Forwarded => !rules.believe(trusted),
+            FieldKind::XForwardedFor => {
+                self.forwarded_for = true;
+                true
+            }
+            FieldKind::XForwardedProto => {
+                let kept = said && !rules.overrule_proto();
+                self.kept_proto |= kept;
+                !kept
+            }
+            FieldKind::XRequestStart => {
+                self.kept_start |= said;
+                !said
+            }
+            FieldKind::XForwardedClientCert => match rules.client_cert {
+                ClientCert::ByPeer => !believed,
+                ClientCert::Pass => rules.prevent_x_spoofing,
+                ClientCert::Drop => true,
+            },
+            _ => !believed,
+        }
+    }
+}
+
+fn has_underscore(fields: Fields<'_>, field: &Field) -> bool {
+    fields.bytes(field.name).contains(&b'_')
+}
+
 /// Drops the fields that `Connection` names (RFC 9110 §7.6.1), but none that routing or framing
 /// needs, and none that the operator protects.
-pub(super) fn drop_named(fields: Fields<'_>, rules: &Rules, edits: &mut Edits) {
+///
+/// The parser has seen to it that they are few, so that this costs no more than a number of walks
+/// through the head.
+pub(super) fn drop_named(fields: Fields<'_>, protected: &FieldNames, edits: &mut Edits) {
     for name in fields.all(FieldKind::Connection).flat_map(members) {
+        let kind = FieldKind::of(name);
         let needed = matches!(
-            FieldKind::of(name),
-            FieldKind::Host | FieldKind::ContentLength | FieldKind::Upgrade | FieldKind::Trailer
+            kind,
+            FieldKind::Host
+                | FieldKind::ContentLength
+                | FieldKind::Te
+                | FieldKind::Upgrade
+                | FieldKind::Trailer
         );
-        let is = |other: &String| other.as_bytes().eq_ignore_ascii_case(name);
-        if needed || rules.protected_from_connection.iter().any(is) {
+        if needed || protected.contains(name) {
             continue;
         }
         for (index, field) in fields.lines().iter().enumerate() {
-            if fields.bytes(field.name).eq_ignore_ascii_case(name) {
+            if field.kind == kind && fields.bytes(field.name).eq_ignore_ascii_case(name) {
                 edits.drop_field(index);
             }
         }
     }
 }
 
-fn add_framing(arrival: &Arrival<'_>, edits: &mut Edits) {
-    if let Some(host) = arrival.missing_host {
+fn add_framing(arrival: &Arrival<'_>, seen: &Seen, edits: &mut Edits) {
+    if let Some(host) = arrival.target_host {
         edits.add("Host", host);
     }
     match arrival.body {
@@ -208,7 +264,11 @@ fn add_framing(arrival: &Arrival<'_>, edits: &mut Edits) {
             edits.add_number(length);
             edits.end_line();
         }
-        BodyLength::Empty if arrival.length_needs_rewrite => edits.add("Content-Length", b"0"),
+        BodyLength::Empty
+            if arrival.length_needs_rewrite || arrival.says_length && !seen.length =>
+        {
+            edits.add("Content-Length", b"0");
+        }
         _ => {}
     }
 }
@@ -234,9 +294,8 @@ fn add_forwarded(
     seen: &Seen,
     edits: &mut Edits,
 ) {
-    let chain = seen.forwarded_for && arrival.client.trusted && !rules.prevent_x_spoofing;
-    let stripped = chain && arrival.connection_names_fields && strips_forwarded_for(fields, rules);
-    let chain = chain && !stripped;
+    // If Connection had named the field, it would not have been seen.
+    let chain = seen.forwarded_for && rules.believe_x(arrival.client.trusted);
     if chain || !arrival.peer_text.is_empty() {
         edits.begin_line("X-Forwarded-For");
         edits.forwarded_for.start = edits.added.len();
@@ -265,18 +324,6 @@ fn add_forwarded(
     }
 }
 
-fn strips_forwarded_for(fields: Fields<'_>, rules: &Rules) -> bool {
-    let named = |name: &[u8]| FieldKind::of(name) == FieldKind::XForwardedFor;
-    !rules
-        .protected_from_connection
-        .iter()
-        .any(|name| named(name.as_bytes()))
-        && fields
-            .all(FieldKind::Connection)
-            .flat_map(members)
-            .any(named)
-}
-
 /// The value of `X-Forwarded-Proto` as it goes out, for the log.
 #[must_use]
 pub fn forwarded_proto<'a>(
@@ -285,16 +332,27 @@ pub fn forwarded_proto<'a>(
     trusted: bool,
     tls: bool,
 ) -> &'a [u8] {
-    let overruled = rules.force_forwarded_proto_https || rules.sanitize_forwarded_proto;
-    let kept = trusted && !overruled && !rules.prevent_x_spoofing;
-    let sent = fields.first(FieldKind::XForwardedProto).filter(|_| kept);
+    let believed = rules.believe_x(trusted) && !rules.overrule_proto();
+    let mut sent = fields.all(FieldKind::XForwardedProto);
+    let sent = sent.find(|value| believed && !value.is_empty());
     let https = rules.force_forwarded_proto_https || tls;
-    sent.unwrap_or(if https { b"https" } else { b"http" })
+    sent.filter(|_| !strips_forwarded_proto(fields, rules))
+        .unwrap_or(if https { b"https" } else { b"http" })
+}
+
+fn strips_forwarded_proto(fields: Fields<'_>, rules: &Rules) -> bool {
+    let named = |name: &[u8]| FieldKind::of(name) == FieldKind::XForwardedProto;
+    let mut named_by = fields.all(FieldKind::Connection).flat_map(members);
+    named_by.any(named)
+        && !rules
+            .protected_from_connection
+            .contains(b"x-forwarded-proto")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::headers::via::Via;
     use crate::http1::request::{RequestHead, RequestParser};
     use crate::http1::{Limits, Refusal, write};
 
@@ -315,7 +373,12 @@ pub(crate) mod tests {
 
     /// What the backend gets for `lines`, without the request line and the fields of every request.
     fn forwarded(lines: &str, rules: &Rules, trusted: bool) -> String {
-        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+        forwarded_line("GET / HTTP/1.1", lines, rules, trusted)
+    }
+
+    /// The same for a request line without a host that goes out as it came.
+    fn forwarded_line(line: &str, lines: &str, rules: &Rules, trusted: bool) -> String {
+        let text = format!("{line}\r\nHost: a\r\n{lines}\r\n");
         let head = parse(&text);
         let arrival = Arrival {
             client: Client {
@@ -325,13 +388,15 @@ pub(crate) mod tests {
             },
             peer_text: "9.9.9.9",
             tls: false,
+            version: head.version,
             unix_millis: 12,
             id: b"id",
             body: head.body,
             length_needs_rewrite: head.length_needs_rewrite,
+            says_length: head.method.says_length(),
             upgrade: head.upgrade,
             connection_names_fields: head.connection_names_fields,
-            missing_host: None,
+            target_host: head.target_host(text.as_bytes()),
         };
         let destination = Destination {
             app: "app",
@@ -349,7 +414,8 @@ pub(crate) mod tests {
         let mut bytes = Vec::new();
         write::request(&mut bytes, text.as_bytes(), &head, &edits);
         let text = String::from_utf8(bytes).unwrap();
-        let rest = text.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+        let rest = text.split_once("HTTP/1.1\r\n").unwrap().1;
+        let rest = rest.strip_prefix("Host: a\r\n").unwrap_or(rest);
         let end = "X-Vcap-Request-Id: id\r\nX-CF-ApplicationID: app\r\nX-CF-InstanceID: i\r\n\
                    X-CF-InstanceIndex: 0\r\n\r\n";
         rest.strip_suffix(end).unwrap().replace("\r\n", "|")
@@ -370,10 +436,9 @@ pub(crate) mod tests {
     fn what_no_rule_names_passes_untouched() {
         check("", OURS);
         check(
-            "Accept:  */* \r\nX-Real-IP: 1\r\n",
-            &format!("Accept:  */* |X-Real-IP: 1|{OURS}"),
+            "Accept:  */* \r\nX-Real: 1\r\nx_under_score: 1\r\nVia: 1.1 lb\r\n",
+            &format!("Accept:  */* |X-Real: 1|x_under_score: 1|Via: 1.1 lb|{OURS}"),
         );
-        check("Forwarded: for=1\r\n", &format!("Forwarded: for=1|{OURS}"));
     }
 
     #[test]
@@ -398,11 +463,202 @@ pub(crate) mod tests {
             prevent_x_spoofing: true,
             ..Rules::default()
         };
-        let spoofed = format!("{lines}X-Real-IP: 1\r\nAccept: a\r\n");
+        let spoofed = format!("{lines}X-Other: 1\r\nAccept: a\r\n");
         assert_eq!(
             forwarded(&spoofed, &rules, true),
             format!("Accept: a|{OURS}")
         );
+    }
+
+    const ORIGINS: &str = "Forwarded: for=1|X-Real-IP: 1|X-Forwarded-Host: h|X-Forwarded-Port: 1|\
+        x-forwarded-prefix: /p|X-Forwarded-Client-Cert: c|X-Forwarded: 1|";
+
+    #[test]
+    fn whoever_is_not_believed_says_nothing_about_where_a_request_came_from() {
+        let lines = ORIGINS.replace('|', "\r\n");
+        let trusting = Rules {
+            believe_everyone: true,
+            ..Rules::default()
+        };
+        let all = format!("{ORIGINS}{OURS}");
+        assert_eq!(forwarded(&lines, &Rules::default(), true), all);
+        assert_eq!(forwarded(&lines, &Rules::default(), false), OURS);
+        assert_eq!(forwarded(&lines, &trusting, false), all);
+        let lines =
+            "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Start: 5\r\n";
+        assert_eq!(
+            forwarded(lines, &trusting, false),
+            "X-Forwarded-Proto: https|X-Request-Start: 5|X-Forwarded-For: 1.1.1.1, 9.9.9.9|"
+        );
+        let spoofless = Rules {
+            prevent_x_spoofing: true,
+            ..trusting
+        };
+        assert_eq!(
+            forwarded(&ORIGINS.replace('|', "\r\n"), &spoofless, true),
+            format!("Forwarded: for=1|{OURS}")
+        );
+    }
+
+    #[test]
+    fn a_rule_for_the_client_certificate_goes_before_that() {
+        let row = |client_cert, prevent_x_spoofing, trusted, passes: bool| {
+            let rules = Rules {
+                client_cert,
+                prevent_x_spoofing,
+                ..Rules::default()
+            };
+            let got = forwarded("X-Forwarded-Client-Cert: c\r\n", &rules, trusted);
+            assert_eq!(got != OURS, passes, "{client_cert:?} {trusted}");
+        };
+        row(ClientCert::ByPeer, false, true, true);
+        row(ClientCert::ByPeer, false, false, false);
+        row(ClientCert::Pass, false, false, true);
+        row(ClientCert::Pass, true, true, false);
+        row(ClientCert::Drop, false, true, false);
+    }
+
+    #[test]
+    fn what_is_empty_is_absent() {
+        check(
+            "X-Forwarded-Proto:\r\nX-Request-Start: \t\r\nX-Forwarded-For:\r\n",
+            OURS,
+        );
+        check(
+            "X-Forwarded-Proto:\r\nX-Forwarded-Proto: https\r\n",
+            "X-Forwarded-Proto: https|X-Forwarded-For: 9.9.9.9|X-Request-Start: 12|",
+        );
+    }
+
+    #[test]
+    fn what_connection_names_is_set_anew_where_the_router_sets_it() {
+        check(
+            "Connection: X-Forwarded-Proto, x-request-start, X-Vcap-Request-Id, X-CF-InstanceID\r\n\
+             X-Forwarded-Proto: https\r\nX-Request-Start: 5\r\nX-Vcap-Request-Id: 1\r\n",
+            OURS,
+        );
+        check(
+            "Connection: TE, Trailer, X-A\r\nTE: trailers\r\nX-A: 1\r\nx-a: 2\r\nX-Ab: 3\r\n",
+            &format!("X-Ab: 3|TE: trailers|{OURS}"),
+        );
+    }
+
+    #[test]
+    fn the_log_shows_the_proto_that_goes_out() {
+        for (lines, trusted) in [
+            ("", true),
+            ("X-Forwarded-Proto: https\r\n", true),
+            ("X-Forwarded-Proto: https\r\n", false),
+            ("X-Forwarded-Proto:\r\n", true),
+            ("X-Forwarded-Proto:\r\nX-Forwarded-Proto: https\r\n", true),
+            (
+                "Connection: x-forwarded-proto\r\nX-Forwarded-Proto: https\r\n",
+                true,
+            ),
+        ] {
+            for believe_everyone in [false, true] {
+                let rules = Rules {
+                    believe_everyone,
+                    ..Rules::default()
+                };
+                let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+                let head = parse(&text);
+                let shown = forwarded_proto(head.fields(text.as_bytes()), &rules, trusted, false);
+                let shown = String::from_utf8_lossy(shown);
+                let sent = forwarded(lines, &rules, trusted);
+                let line = format!("X-Forwarded-Proto: {shown}|");
+                assert!(sent.contains(&line), "{lines}: {sent} but {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_with_underscores_can_be_dropped() {
+        let rules = Rules {
+            drop_underscores: true,
+            ..Rules::default()
+        };
+        let lines = "X_Forwarded_For: 1\r\nX-Forwarded_Host: 1\r\nx-a_b: 1\r\nContent_Length: 9\r\n\
+                     X-A: a_b\r\n";
+        assert_eq!(forwarded(lines, &rules, true), format!("X-A: a_b|{OURS}"));
+    }
+
+    #[test]
+    fn the_router_stands_in_via() {
+        let rules = Rules {
+            via: Some(Via::new("us")),
+            ..Rules::default()
+        };
+        assert_eq!(
+            forwarded("Via: 1.0 lb\r\n", &rules, false),
+            format!("Via: 1.0 lb|{OURS}Via: 1.1 us|")
+        );
+        assert_eq!(
+            forwarded_line("GET / HTTP/1.0", "", &rules, false),
+            format!("{OURS}Via: 1.0 us|")
+        );
+    }
+
+    #[test]
+    fn the_lack_of_a_body_is_said_where_the_method_gives_one_a_meaning() {
+        let row = |line: &str, lines: &str, expected: &str| {
+            let got = forwarded_line(line, lines, &Rules::default(), true);
+            assert_eq!(got, format!("{expected}{OURS}"), "{line}");
+        };
+        for method in ["POST", "PUT", "PATCH"] {
+            row(&format!("{method} / HTTP/1.1"), "", "Content-Length: 0|");
+        }
+        row("POST / HTTP/1.0", "", "Content-Length: 0|");
+        row(
+            "POST / HTTP/1.1",
+            "Content-Length: 0\r\n",
+            "Content-Length: 0|",
+        );
+        row(
+            "POST / HTTP/1.1",
+            "Content-Length: 00\r\n",
+            "Content-Length: 0|",
+        );
+        row(
+            "POST / HTTP/1.1",
+            "Content-Length: 5\r\n",
+            "Content-Length: 5|",
+        );
+        for method in ["GET", "DELETE", "OPTIONS", "post"] {
+            row(&format!("{method} / HTTP/1.1"), "", "");
+        }
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_goes_in_the_place_of_host() {
+        assert_eq!(
+            forwarded_line("GET http://a:80/ HTTP/1.1", "", &Rules::default(), true),
+            format!("Host: a:80|{OURS}")
+        );
+        assert_eq!(
+            forwarded_line(
+                "GET http://A./ HTTP/1.1",
+                "X-A: 1\r\n",
+                &Rules::default(),
+                true
+            ),
+            format!("X-A: 1|Host: A.|{OURS}")
+        );
+    }
+
+    #[test]
+    fn a_list_of_options_that_nobody_needs_is_refused() {
+        let text = |options: usize| {
+            let options = vec!["a"; options].join(",");
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: ,{options},\r\n\r\n"
+            )
+        };
+        assert!(try_parse(&text(63)).is_ok());
+        for options in [64, 31_000] {
+            let parsed = try_parse(&text(options));
+            assert_eq!(parsed.err(), Some(Refusal::ConnectionOptions));
+        }
     }
 
     #[test]
@@ -459,9 +715,8 @@ pub(crate) mod tests {
             "Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.1.1.1\r\n",
             OURS,
         );
-        let names = vec!["x-forwarded-for".to_owned()];
         let rules = Rules {
-            protected_from_connection: names,
+            protected_from_connection: FieldNames::new(["X-Forwarded-For"]),
             ..Rules::default()
         };
         let lines = "Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.1.1.1\r\n";

@@ -6,8 +6,10 @@
 use std::ops::Range;
 
 use super::Refusal;
+use super::framing::MAX_LENGTH;
 use super::lines;
-use crate::field::{FieldKind, Span};
+use crate::field::Span;
+use crate::headers::trailer::TrailerRules;
 
 /// Bytes of extensions in one body, of all its chunks together. They carry nothing for us, so a
 /// sender that sends more of them than this is not sending a body.
@@ -36,6 +38,7 @@ pub struct ChunkedDecoder {
     /// Bytes of the trailer line under way that hold no line end.
     line_scanned: usize,
     trailers: Vec<u8>,
+    rules: TrailerRules,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,11 @@ impl Default for State {
 }
 
 impl ChunkedDecoder {
+    /// Lets only those trailers through that `rules` pass.
+    pub fn filter(&mut self, rules: TrailerRules) {
+        self.rules = rules;
+    }
+
     /// Takes the next piece of `buffer[*at..]` and moves `at` behind it.
     ///
     /// Bytes behind `at` that were not taken must be there again, first, at the next call.
@@ -131,11 +139,12 @@ impl ChunkedDecoder {
         Ok(match (state, byte) {
             (State::Size { value, digits }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                if digits >= 16 {
+                let value = value << 4 | u64::from(digit);
+                if digits >= 16 || value > MAX_LENGTH {
                     return Err(Refusal::Chunk);
                 }
                 State::Size {
-                    value: value << 4 | u64::from(digit),
+                    value,
                     digits: digits + 1,
                 }
             }
@@ -192,40 +201,13 @@ impl ChunkedDecoder {
         } else {
             let line = Span::new(*at, *at + length - 2);
             let field = lines::field(buffer, line)?;
-            if may_trail(field.kind, field.name.of(buffer)) {
+            if self.rules.pass(field.kind, field.name.of(buffer)) {
                 self.trailers.extend_from_slice(field.line.of(buffer));
             }
         }
         *at += length;
         Ok(true)
     }
-}
-
-/// Whether a field may come after the body: not one of framing, routing, or what the router itself
-/// sets or believes (RFC 9110 §6.5.1).
-fn may_trail(kind: FieldKind, name: &[u8]) -> bool {
-    const NOT_AFTER_THE_BODY: &[&str] = &[
-        "age",
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-range",
-        "content-type",
-        "cookie",
-        "forwarded",
-        "location",
-        "max-forwards",
-        "pragma",
-        "range",
-        "set-cookie",
-        "vary",
-        "www-authenticate",
-    ];
-    kind == FieldKind::Other
-        && !NOT_AFTER_THE_BODY
-            .iter()
-            .any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
-        || kind == FieldKind::OtherX
 }
 
 /// Longest chunk head that [`chunk_head`] writes.
@@ -320,6 +302,8 @@ mod tests {
             "1;a\0\r\nx",
             "1\rx",
             "11111111111111111\r\n",
+            "8000000000000000\r\n",
+            "ffffffffffffffff\r\n",
             "0\r\nno colon\r\n\r\n",
             "0\r\n folded: 1\r\n\r\n",
             "0\r\nA: 1\n\r\n",

@@ -16,6 +16,13 @@ pub enum BodyLength {
     UntilClose,
 }
 
+/// The longest body: lengths from 2^63 on are negative to many a parser behind us.
+pub const MAX_LENGTH: u64 = i64::MAX as u64;
+
+/// Options that the `Connection` fields of a head may list together. Each is looked for among all
+/// fields; nobody has use for more than a few.
+const CONNECTION_OPTIONS: u32 = 64;
+
 /// What the framing fields of a head have said so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Framing {
@@ -31,6 +38,7 @@ pub(super) struct Framing {
     pub(super) upgrade: bool,
     /// `Connection` names fields of this hop beyond the known ones.
     pub(super) names_fields: bool,
+    options: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +61,7 @@ impl Framing {
                 self.note_coding(value);
                 Ok(())
             }
-            FieldKind::Connection => {
-                self.note_connection(value);
-                Ok(())
-            }
+            FieldKind::Connection => self.note_connection(value),
             _ => Ok(()),
         }
     }
@@ -65,7 +70,8 @@ impl Framing {
         if value.is_empty() {
             return Err(Refusal::EmptyContentLength);
         }
-        let length = decimal(value).ok_or(Refusal::ContentLength)?;
+        let length = decimal(value).filter(|length| *length <= MAX_LENGTH);
+        let length = length.ok_or(Refusal::ContentLength)?;
         self.length_needs_rewrite |= self.length.is_some() || (value.len() > 1 && value[0] == b'0');
         match self.length.replace(length) {
             Some(other) if other != length => Err(Refusal::ContentLength),
@@ -85,8 +91,12 @@ impl Framing {
         }
     }
 
-    fn note_connection(&mut self, value: &[u8]) {
+    fn note_connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for member in members(value) {
+            self.options += 1;
+            if self.options > CONNECTION_OPTIONS {
+                return Err(Refusal::ConnectionOptions);
+            }
             if member.eq_ignore_ascii_case(b"close") {
                 self.close = true;
             } else if member.eq_ignore_ascii_case(b"keep-alive") {
@@ -97,6 +107,7 @@ impl Framing {
                 self.names_fields = true;
             }
         }
+        Ok(())
     }
 
     /// The length of a request's body (RFC 9112 §6.3).
@@ -104,30 +115,32 @@ impl Framing {
         match (self.coding, self.length) {
             (None, None | Some(0)) => Ok(BodyLength::Empty),
             (None, Some(length)) => Ok(BodyLength::Exact(length)),
-            (Some(_), Some(_)) => Err(Refusal::TransferEncoding),
+            (Some(_), Some(_)) => Err(Refusal::LengthAndCoding),
             (Some(coding), None) => coding.check(version).map(|()| BodyLength::Chunked),
         }
     }
 
-    /// The length of a response's body, `bodiless` when the request was HEAD or the status has none.
+    /// The length of a response's body, `bodiless` when the request was HEAD or the status has none:
+    /// then there is nothing to frame, and nothing ambiguous about two fields that would.
     pub(super) fn response_body(
         &self,
         version: Version,
         bodiless: bool,
     ) -> Result<BodyLength, Refusal> {
-        if let Some(coding) = self.coding {
-            coding.check(version)?;
-            if self.length.is_some() {
-                return Err(Refusal::TransferEncoding);
-            }
+        match (self.coding, self.length) {
+            (Some(Coding::Malformed), _) => Err(Refusal::TransferEncoding),
+            _ if bodiless => Ok(BodyLength::Empty),
+            (Some(_), Some(_)) => Err(Refusal::LengthAndCoding),
+            (Some(coding), None) => coding.check(version).map(|()| BodyLength::Chunked),
+            (None, Some(0)) => Ok(BodyLength::Empty),
+            (None, Some(length)) => Ok(BodyLength::Exact(length)),
+            (None, None) => Ok(BodyLength::UntilClose),
         }
-        Ok(match (self.coding, self.length) {
-            _ if bodiless => BodyLength::Empty,
-            (Some(_), _) => BodyLength::Chunked,
-            (None, Some(0)) => BodyLength::Empty,
-            (None, Some(length)) => BodyLength::Exact(length),
-            (None, None) => BodyLength::UntilClose,
-        })
+    }
+
+    /// Whether both kinds of framing were there.
+    pub(super) const fn is_contradictory(&self) -> bool {
+        self.coding.is_some() && self.length.is_some()
     }
 
     /// The number in Content-Length, if there was one.
@@ -149,6 +162,9 @@ impl Coding {
         match (self, version) {
             (Self::Chunked, Version::Http11) => Ok(()),
             (Self::UnknownThenChunked, Version::Http11) => Err(Refusal::UnknownCoding),
+            (Self::Chunked | Self::UnknownThenChunked, Version::Http10) => {
+                Err(Refusal::CodingInHttp10)
+            }
             _ => Err(Refusal::TransferEncoding),
         }
     }

@@ -16,6 +16,12 @@ pub enum Method {
     Head,
     /// OPTIONS
     Options,
+    /// PATCH
+    Patch,
+    /// POST
+    Post,
+    /// PUT
+    Put,
     /// TRACE
     Trace,
     /// Any other token.
@@ -30,6 +36,9 @@ impl Method {
             b"GET" => Self::Get,
             b"HEAD" => Self::Head,
             b"OPTIONS" => Self::Options,
+            b"PATCH" => Self::Patch,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
             b"TRACE" => Self::Trace,
             _ => Self::Other,
         }
@@ -38,7 +47,14 @@ impl Method {
     /// Whether sending it twice does no more than sending it once, among those a router may repeat.
     #[must_use]
     pub const fn repeatable(self) -> bool {
-        !matches!(self, Self::Other)
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
+    /// Whether it gives content a meaning, so that the lack of any is said by a Content-Length of 0
+    /// (RFC 9110 §8.6). Other methods that do, as those of WebDAV, are not known here.
+    #[must_use]
+    pub const fn says_length(self) -> bool {
+        matches!(self, Self::Patch | Self::Post | Self::Put)
     }
 }
 
@@ -82,6 +98,8 @@ pub struct RequestHead {
     pub upgrade: bool,
     /// `Connection` names fields of this hop beyond the known ones.
     pub connection_names_fields: bool,
+    /// It has a `Via` field.
+    pub via: bool,
     /// First byte of the request line: empty lines before it are skipped (§2.2).
     pub start: usize,
     /// First byte after the head.
@@ -93,6 +111,13 @@ impl RequestHead {
     #[must_use]
     pub fn fields<'a>(&'a self, buffer: &'a [u8]) -> Fields<'a> {
         Fields::new(buffer, &self.fields)
+    }
+
+    /// The host that an absolute target names: it goes in the place of the Host field
+    /// (RFC 9112 §3.2.2).
+    #[must_use]
+    pub fn target_host<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        (self.form == Form::Absolute).then(|| self.authority.of(buffer))
     }
 }
 
@@ -112,6 +137,7 @@ impl Default for RequestHead {
             persistent: false,
             upgrade: false,
             connection_names_fields: false,
+            via: false,
             start: 0,
             end: 0,
         }
@@ -130,6 +156,8 @@ pub struct RequestParser {
     host: Span,
     upgrade_named: bool,
     upgrade_h2c: bool,
+    /// Of the target's scheme.
+    default_port: u16,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +175,7 @@ impl RequestParser {
     /// Forgets the last head and begins at `offset` of the buffer.
     pub fn begin(&mut self, offset: usize) {
         self.head.fields.clear();
+        self.head.via = false;
         self.lines = Lines::at(offset);
         self.framing = Framing::default();
         self.stage = Stage::RequestLine;
@@ -277,7 +306,8 @@ impl RequestParser {
         } else if target == b"*" && self.head.method == Method::Options {
             (Form::Asterisk, span)
         } else {
-            let authority_start = authority::absolute(target).ok_or(Refusal::Target)?;
+            let (authority_start, port) = authority::absolute(target).ok_or(Refusal::Target)?;
+            self.default_port = port;
             let rest = &target[authority_start..];
             let length = rest
                 .iter()
@@ -307,6 +337,7 @@ impl RequestParser {
                 self.upgrade_named = true;
                 self.upgrade_h2c |= members(field.value.of(buffer)).any(is_h2c);
             }
+            FieldKind::Via => self.head.via = true,
             kind => self.framing.note(kind, field.value.of(buffer))?,
         }
         self.head.fields.push(field);
@@ -324,7 +355,7 @@ impl RequestParser {
         }
         if head.form == Form::Absolute {
             let target = head.authority.of(buffer);
-            if self.hosts == 1 && !target.eq_ignore_ascii_case(host) {
+            if self.hosts == 1 && !authority::are_equal(target, host, self.default_port) {
                 return Err(Refusal::Host);
             }
         } else {

@@ -28,6 +28,8 @@ pub struct ResponseHead {
     pub length_needs_rewrite: bool,
     /// Whether the backend keeps the connection for another request.
     pub persistent: bool,
+    /// Both Content-Length and Transfer-Encoding came, and there is no body to frame.
+    pub contradictory_framing: bool,
     /// `Connection` names fields of this hop beyond the known ones.
     pub connection_names_fields: bool,
     /// First byte of the status line.
@@ -48,6 +50,13 @@ impl ResponseHead {
     pub const fn is_interim(&self) -> bool {
         self.status < 200 && self.status != 101
     }
+
+    /// Whether its framing fields go no further: a 1xx or a 204 has none (RFC 9110 §8.6,
+    /// RFC 9112 §6.1), and of two that exclude each other neither can be believed.
+    #[must_use]
+    pub const fn is_unframed(&self) -> bool {
+        self.status < 200 || self.status == 204 || self.contradictory_framing
+    }
 }
 
 impl Default for ResponseHead {
@@ -63,6 +72,7 @@ impl Default for ResponseHead {
             content_length: None,
             length_needs_rewrite: false,
             persistent: false,
+            contradictory_framing: false,
             connection_names_fields: false,
             start: 0,
             end: 0,
@@ -131,7 +141,7 @@ impl ResponseParser {
 
     fn note(&mut self, field: Field, buffer: &[u8]) -> Result<(), Refusal> {
         match field.kind {
-            FieldKind::Other | FieldKind::OtherX => {}
+            FieldKind::Other | FieldKind::OtherX | FieldKind::XForwarded => {}
             kind => self.framing.note(kind, field.value.of(buffer))?,
         }
         self.head.fields.push(field);
@@ -178,8 +188,11 @@ impl ResponseParser {
         head.content_length = self.framing.content_length();
         head.length_needs_rewrite = self.framing.length_needs_rewrite;
         head.connection_names_fields = self.framing.names_fields;
-        head.persistent =
-            self.framing.persistent(head.version) && head.body != BodyLength::UntilClose;
+        head.contradictory_framing = self.framing.is_contradictory();
+        // Who contradicts itself may send a body after all.
+        head.persistent = self.framing.persistent(head.version)
+            && head.body != BodyLength::UntilClose
+            && !head.contradictory_framing;
         Ok(())
     }
 }
