@@ -11,6 +11,7 @@ use std::time::Duration;
 use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
 use rustix::net::{SocketFlags, accept_with};
+use router_core::cidr::canonical_socket;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
@@ -223,7 +224,7 @@ impl Acceptor {
         match self {
             Self::Tcp(tcp) => {
                 let stream = std::net::TcpStream::from(accept_with(tcp, flags)?);
-                let peer = stream.peer_addr()?;
+                let peer = canonical_socket(stream.peer_addr()?);
                 Ok((Socket::Tcp(TcpStream::from_std(stream)?), Some(peer)))
             }
             Self::Unix(unix) => {
@@ -237,7 +238,7 @@ impl Acceptor {
         match self {
             Self::Tcp(tcp) => tcp
                 .poll_accept(cx)
-                .map_ok(|(stream, peer)| (Socket::Tcp(stream), Some(peer))),
+                .map_ok(|(stream, peer)| (Socket::Tcp(stream), Some(canonical_socket(peer)))),
             Self::Unix(unix) => unix
                 .poll_accept(cx)
                 .map_ok(|(stream, _)| (Socket::Unix(stream), None)),

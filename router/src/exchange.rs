@@ -144,14 +144,22 @@ impl Exchange {
     /// Whether the request names no host, or only its own sender: some load balancers put the
     /// client's address there when an HTTP/1.0 request came without one.
     fn names_no_host(&self) -> bool {
-        let (authority, _) = self.looked_up();
+        let (authority, path) = self.looked_up();
         // No address begins with a letter: IPv6 ones are in brackets.
         if authority.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return false;
         }
         let host = router_core::host::bare(authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
-        authority.is_empty() || address == self.client.peer_text()
+        let unnamed = authority.is_empty() || address == self.client.peer_text();
+        unnamed
+            && self
+                .worker
+                .shared
+                .routes
+                .load()
+                .lookup(authority, path)
+                .is_none()
     }
 
     /// Whether the request has passed through this router before.

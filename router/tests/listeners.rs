@@ -1,10 +1,10 @@
 //! Where clients come in: address families, unix sockets, PROXY headers.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv6Addr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 
-use tests_kit::{Backend, TestRouter, script};
+use tests_kit::{Backend, Client, PATIENCE, TempDir, TestRouter, eventually, script};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
@@ -96,4 +96,75 @@ fn a_proxy_header_names_the_client() {
     let ourselves = Ok(Some("127.0.0.1".to_owned()));
     assert_eq!(with_proxy_header("optional", b""), ourselves);
     assert_eq!(with_proxy_header("required", b""), Err(()));
+}
+
+#[test]
+fn an_ipv4_client_of_a_dual_stack_listener_is_an_ipv4_client() {
+    if TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
+        eprintln!("SKIPPED an_ipv4_client: this machine has no IPv6");
+        return;
+    }
+    let backend = Backend::start(script::hello("four"));
+    let directory = TempDir::new();
+    let log = directory.path().join("access.log");
+    let router = TestRouter::builder()
+        .yaml("listeners: [{address: \"[::]:0\", proxy_protocol: optional}]")
+        .yaml("status: {port: off, routes: {port: 0, host: \"::\"}}")
+        .yaml(&format!("access_log: {{file: {}}}", log.display()))
+        .route("a.test", &[backend.address()])
+        .start();
+    let here = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let mut client = Client::connect(here(router.address().port()));
+    let own = client.address();
+
+    let mut watcher = Client::connect(here(router.admin().port()));
+    watcher.send("GET /routes/watch?host=a.test HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    watcher.until("\r\n\r\n");
+    assert_eq!(client.get("a.test", "/").text(), "four");
+    let watched = watcher.until("\"reused\"");
+    let watched = String::from_utf8_lossy(&watched).into_owned();
+    assert_eq!(forwarded_for(&backend).as_deref(), Some("127.0.0.1"));
+
+    // Loopback is loopback: without credentials nobody else would be answered.
+    let list = Client::connect(here(router.admin().port())).get("localhost", "/connections");
+    assert_eq!(list.status(), 200);
+
+    // One that a balancer names as IPv6.
+    let mut behind = Client::connect(here(router.address().port()));
+    behind.send("PROXY TCP6 ::ffff:9.9.9.9 ::1 4711 80\r\n");
+    assert_eq!(behind.get("a.test", "/").status(), 200);
+
+    let logged = || std::fs::read_to_string(&log).unwrap_or_default();
+    assert!(eventually(PATIENCE, || logged().lines().count() == 2));
+    for text in [&watched, &list.text(), &logged()] {
+        assert!(!text.contains("::ffff:"), "{text}");
+    }
+    assert!(logged().contains(&format!("\"{own}\"")), "{}", logged());
+    assert!(logged().contains("\"9.9.9.9:4711\""), "{}", logged());
+    assert!(list.text().contains(&own.to_string()), "{}", list.text());
+}
+
+#[test]
+fn a_route_may_be_an_address_even_the_clients_own() {
+    let backend = Backend::start(script::hello("by address"));
+    let router = TestRouter::builder()
+        .route("127.0.0.1", &[backend.address()])
+        .route("[2001:db8::1]", &[backend.address()])
+        .start();
+    for host in [
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "[2001:db8::1]",
+        "[2001:DB8::1]:80",
+    ] {
+        let answer = router.client().get(host, "/");
+        assert_eq!(
+            (answer.status(), answer.text().as_str()),
+            (200, "by address"),
+            "{host}"
+        );
+    }
+    // Where there is no such route, a client that names itself names nobody.
+    let other = TestRouter::to(&backend);
+    assert_eq!(other.client().get("127.0.0.1", "/").status(), 400);
 }

@@ -1,7 +1,7 @@
 //! Address ranges in CIDR notation (RFC 4632, RFC 4291 §2.3).
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// One range, such as `10.0.0.0/8` or `::1`.
@@ -92,6 +92,15 @@ pub fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The same of an address with a port. One that is IPv6 in truth keeps its scope.
+#[must_use]
+pub fn canonical_socket(address: SocketAddr) -> SocketAddr {
+    match canonical(address.ip()) {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
 /// A few ranges; an address is in the set when it is in any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CidrSet(Vec<Cidr>);
@@ -119,6 +128,19 @@ impl CidrSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ipv4_is_written_as_ipv4() {
+        for (address, expected) in [
+            ("[::ffff:1.2.3.4]:80", "1.2.3.4:80"),
+            ("1.2.3.4:80", "1.2.3.4:80"),
+            ("[::1]:80", "[::1]:80"),
+            ("[fe80::1%7]:80", "[fe80::1%7]:80"),
+        ] {
+            let address = canonical_socket(address.parse().unwrap());
+            assert_eq!(address.to_string(), expected);
+        }
+    }
 
     #[track_caller]
     fn check(range: &str, address: &str, inside: bool) {

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use ppp::{HeaderResult, PartialResult, v1, v2};
 
+use crate::cidr::canonical_socket;
+
 /// Bytes within which a header must be complete: both versions are far shorter, but version 2 may
 /// carry extensions.
 pub const MOST: usize = 4 << 10;
@@ -63,11 +65,11 @@ pub fn read(bytes: &[u8]) -> Header {
     match parsed {
         HeaderResult::V1(Ok(header)) => Header::Complete {
             length: header.header.len(),
-            source: source_v1(&header),
+            source: source_v1(&header).map(canonical_socket),
         },
         HeaderResult::V2(Ok(header)) => Header::Complete {
             length: header.len(),
-            source: source_v2(&header),
+            source: source_v2(&header).map(canonical_socket),
         },
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Header::Malformed,
     }
@@ -120,6 +122,10 @@ mod tests {
     fn text_headers() {
         check_whole(b"PROXY TCP4 1.2.3.4 5.6.7.8 99 80\r\n", Some("1.2.3.4:99"));
         check_whole(b"PROXY TCP6 ::1 ::2 99 80\r\n", Some("[::1]:99"));
+        check_whole(
+            b"PROXY TCP6 ::ffff:1.2.3.4 ::2 99 80\r\n",
+            Some("1.2.3.4:99"),
+        );
         check_whole(b"PROXY UNKNOWN\r\n", None);
         check(b"PROXY TCP4 1.2.3.4 nonsense\r\n", Header::Malformed);
         check(

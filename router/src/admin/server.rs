@@ -8,6 +8,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use router_core::cidr::canonical_socket;
 use rustix::net::sockopt::{set_tcp_nodelay, set_tcp_user_timeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -38,7 +39,7 @@ pub(super) async fn accept(listener: TcpListener, app: Router) {
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let app = app.clone();
+                let (app, peer) = (app.clone(), canonical_socket(peer));
                 connections.spawn(async move {
                     converse(stream, peer, app).await;
                     drop(permit);
