@@ -3,6 +3,7 @@
 mod component;
 mod digest;
 mod facts;
+mod news;
 mod stats;
 mod tags;
 

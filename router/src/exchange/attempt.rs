@@ -45,8 +45,10 @@ impl Exchange {
                     }
                     Err(NoResponse::Client(failure)) => return Err(failure),
                     Err(NoResponse::Endpoint(attempt)) => {
-                        self.story.attempt_failed(&self.worker, &endpoint, attempt);
-                        if retry::decide(attempt, repeatable) != Next::Fresh || fresh {
+                        let stale = retry::decide(attempt, repeatable) == Next::Fresh && !fresh;
+                        self.story
+                            .attempt_failed(&self.worker, &endpoint, attempt, stale);
+                        if !stale {
                             break attempt;
                         }
                         self.worker.metrics.upstream_stale();
@@ -56,8 +58,7 @@ impl Exchange {
             };
             fault = attempt.fault;
             if retry::ejects(attempt) {
-                endpoint.mark_failed(self.worker.clock.now());
-                self.worker.metrics.ejection();
+                self.eject(&endpoint, fault);
             }
             if retry::decide(attempt, repeatable) == Next::GiveUp {
                 break;
@@ -66,6 +67,24 @@ impl Exchange {
             self.scratch.tried.push(endpoint.id());
         }
         Err(Failure::Endpoint(fault))
+    }
+
+    /// Leaves the endpoint out for a while.
+    #[cold]
+    fn eject(&self, endpoint: &Endpoint, fault: EndpointFault) {
+        let now = self.worker.clock.now();
+        let ejection = self.worker.settings.backend.ejection;
+        if let Some(left_out) = endpoint.stats().ejection_line(ejection, now) {
+            tracing::warn!(
+                endpoint = endpoint.address(),
+                app = endpoint.facts().app(),
+                error = %fault,
+                left_out,
+                "endpoint-ejected"
+            );
+        }
+        endpoint.mark_failed(now);
+        self.worker.metrics.ejection();
     }
 
     /// One attempt at one endpoint.

@@ -146,18 +146,29 @@ impl Story {
         worker: &Worker,
         endpoint: &Endpoint,
         attempt: Attempt,
+        stale: bool,
     ) {
         let took = worker.now().since(self.attempt_began);
         self.failed_attempts += 1;
         self.failed_attempts_time += took;
         let outcome = outcome(attempt.fault);
-        tracing::debug!(
-            endpoint = endpoint.address(),
-            error = %attempt.fault,
-            reused = attempt.reused,
-            vcap_request_id = self.id(),
-            "backend-endpoint-failed"
-        );
+        // An idle connection that its backend has closed tells nothing about the backend.
+        let line = if stale {
+            None
+        } else {
+            endpoint.stats().failure_line(worker.clock.now())
+        };
+        if let Some(left_out) = line {
+            tracing::warn!(
+                endpoint = endpoint.address(),
+                app = endpoint.facts().app(),
+                error = %attempt.fault,
+                reused = attempt.reused,
+                vcap_request_id = self.id(),
+                left_out,
+                "backend-endpoint-failed"
+            );
+        }
         if worker.shared.watch.wanted() {
             let address = endpoint.address().into();
             self.attempts.push(Shown {
@@ -176,6 +187,16 @@ impl Story {
         self.responded_unix_nanos = worker.clock.unix_nanos(now);
         let took = now.since(attempt_began);
         self.backend_time = Some(took);
+        if let Some(endpoint) = &self.endpoint {
+            let ejection = worker.settings.backend.ejection;
+            if let Some(left_out) = endpoint.stats().recovery_line(ejection, now.tick()) {
+                tracing::info!(
+                    endpoint = endpoint.address(),
+                    left_out,
+                    "endpoint-recovered"
+                );
+            }
+        }
         if worker.shared.watch.wanted()
             && let Some(endpoint) = &self.endpoint
         {

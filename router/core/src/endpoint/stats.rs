@@ -1,9 +1,10 @@
 //! Counts and marks of an endpoint, shared by all workers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::news::News;
 use crate::tick::{Tick, millis};
 
 /// Counts and marks of one endpoint.
@@ -17,6 +18,8 @@ pub struct EndpointStats {
     requests: AtomicU64,
     /// Milliseconds on the clock of [`Tick`]; 0 for no mark.
     failed_at: AtomicU64,
+    /// Lines about its failures, since it has had one.
+    news: OnceLock<Box<News>>,
 }
 
 impl EndpointStats {
@@ -58,6 +61,26 @@ impl EndpointStats {
                 (!left.is_zero()).then_some(left)
             }
         }
+    }
+
+    /// Whether a failure at `now` is worth a line in the log: one a second is. If so, how many since
+    /// the last line were not.
+    pub fn failure_line(&self, now: Tick) -> Option<u32> {
+        self.news.get_or_init(Box::default).failed(now)
+    }
+
+    /// The same of its ejection, which must not have begun yet: one that is only prolonged is not
+    /// worth a line.
+    pub fn ejection_line(&self, ejection: Duration, now: Tick) -> Option<u32> {
+        let out = self.is_ejected(ejection, now);
+        (!out).then(|| self.news.get_or_init(Box::default).ejected(now))?
+    }
+
+    /// The same of a response that came at `now`: the first after an ejection is over.
+    #[inline]
+    pub fn recovery_line(&self, ejection: Duration, now: Tick) -> Option<u32> {
+        let news = self.news.get()?;
+        (!self.is_ejected(ejection, now)).then(|| news.recovered(now))?
     }
 
     /// The same as a question, for the hot path.
@@ -108,6 +131,20 @@ mod tests {
         assert_eq!((stats.in_flight(), stats.requests()), (2, 3));
         drop(first);
         assert!(stats.begin(2).is_some());
+    }
+
+    #[test]
+    fn an_ejection_and_its_end_are_told_once() {
+        let stats = EndpointStats::default();
+        let (ejection, at) = (Duration::from_secs(30), Tick::from_millis);
+        assert_eq!(stats.recovery_line(ejection, at(1)), None);
+        assert_eq!(stats.ejection_line(ejection, at(1_000)), Some(0));
+        stats.mark_failed(at(1_000));
+        assert_eq!(stats.ejection_line(ejection, at(9_000)), None);
+        assert_eq!(stats.recovery_line(ejection, at(9_000)), None);
+        assert_eq!(stats.recovery_line(ejection, at(31_000)), Some(0));
+        assert_eq!(stats.recovery_line(ejection, at(31_001)), None);
+        assert_eq!(stats.ejection_line(ejection, at(40_000)), Some(0));
     }
 
     #[test]
