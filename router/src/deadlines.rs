@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn deadlines_fire_in_order_and_disarmed_ones_do_not() {
         let clock = Clock::start();
-        let table = Deadlines::new(clock);
+        let table = Deadlines::new(clock.clone());
         let sweeper = Rc::clone(&table).sweep();
         let body = async {
             let (soon, late, never) = (table.issue(), table.issue(), table.issue());

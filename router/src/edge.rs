@@ -185,7 +185,7 @@ impl Seat {
         };
         spawn_local(Rc::clone(&worker.deadlines).sweep());
         spawn_local(Rc::clone(&worker).housekeeping(phase.clone()));
-        let clock = worker.clock;
+        let clock = worker.clock.clone();
         spawn_local(worker.roster.clone().answer(asks, move || clock.now()));
         let starved = {
             let worker = Rc::clone(&worker);

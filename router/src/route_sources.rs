@@ -47,7 +47,7 @@ impl RouteSources {
         config: &Config,
         settings: Settings,
         outlets: &Outlets,
-        clock: Clock,
+        clock: &Clock,
     ) -> Result<Self, RouteSourcesError> {
         let mut registry = Registry::new(registry_config(config));
         let ours = static_routes::registrations(&config.routes, Origin::Static);
@@ -79,6 +79,7 @@ impl RouteSources {
             }
         }
         let held = registry.table().generation();
+        let clock = clock.clone();
         let now = Arc::new(move || clock.now());
         let registrar = Registrar::start(settings, registry, outlets.clone(), now)?;
         let keep = |file| {
@@ -145,7 +146,7 @@ mod tests {
 
     fn start(config: &Config, outlets: &Outlets) -> RouteSources {
         let settings = Settings::new(config);
-        RouteSources::start(config, settings, outlets, Clock::start()).unwrap()
+        RouteSources::start(config, settings, outlets, &Clock::start()).unwrap()
     }
 
     #[test]

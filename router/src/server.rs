@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use component::address::ListenAddress;
-use component::shutdown::{self, Phase, Trigger};
+use component::shutdown::{self, Phase, Shutdown, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
 use router_core::own_listeners::OwnListeners;
@@ -28,6 +28,9 @@ use crate::route_sources::{RouteSources, RouteSourcesError};
 use crate::settings::Settings;
 use crate::shared::Shared;
 
+/// How often the calendar is looked at: for so long Date may be wrong after it was set.
+const CALENDAR: Duration = Duration::from_secs(1);
+
 /// How long the parts behind the edge may take to end.
 const END: Duration = Duration::from_secs(2);
 
@@ -42,6 +45,14 @@ pub enum StartError {
     Listen {
         /// The address.
         address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The access log cannot be opened.
+    #[error("the access log cannot be written to {file}")]
+    AccessLog {
+        /// The file.
+        file: String,
         /// What the system says.
         source: io::Error,
     },
@@ -82,14 +93,15 @@ impl Router {
         let admin_listeners = listen_admin(&config).await?;
         let clock = Clock::start();
         let workers = config.workers.count();
-        let log = AccessLog::start(&config.access_log)?;
+        let log = open_access_log(&config)?;
         let (shared, asks) = shared(&config, clock, workers, &log);
 
         let own = own_listeners(&listeners, &addresses_of(&admin_listeners)?);
         let settings = registrar::Settings::new(&config).with_own(own);
         let id = settings.start.id.clone();
         let host = settings.start.hosts.first().cloned().unwrap_or_default();
-        let routes = RouteSources::start(&config, settings, &Outlets::from(&shared), clock)?;
+        let routes =
+            RouteSources::start(&config, settings, &Outlets::from(&shared), &shared.clock)?;
 
         let addresses = listeners
             .iter()
@@ -107,7 +119,7 @@ impl Router {
         let mut tasks = Tasks::new();
         let admin_addresses = addresses_of(&admin_listeners)?;
         let admin = Admin::new(shared.clone(), admin_settings(&config, id, host), log_level);
-        let (end, mut ends) = shutdown::channel();
+        let (end, ends) = shutdown::channel();
         let mut admin_ends = ends.clone();
         tasks.spawn(
             "admin",
@@ -115,14 +127,13 @@ impl Router {
                 admin_ends.reached(Phase::Stopping).await;
             }),
         );
+        tasks.spawn(
+            "calendar",
+            follow_calendar(shared.clock.clone(), ends.clone()),
+        );
         let health = Arc::clone(&shared.health);
         let delay = config.process.start_delay;
-        tasks.spawn("start delay", async move {
-            tokio::select! {
-                () = tokio::time::sleep(delay) => health.delay_passed(),
-                () = ends.reached(Phase::Stopping) => {}
-            }
-        });
+        tasks.spawn("start delay", pass_delay(health, delay, ends));
         let drain = (config.process.drain_wait, config.process.drain_timeout);
         Ok(Running {
             shared,
@@ -214,6 +225,34 @@ impl Running {
         }
         for ended in tasks.shutdown(END).await {
             tracing::warn!(name = %ended.name, how = ?ended.how, "task-ended-badly");
+        }
+    }
+}
+
+fn open_access_log(config: &Config) -> Result<AccessLog, StartError> {
+    AccessLog::start(&config.access_log).map_err(|source| StartError::AccessLog {
+        file: match &config.access_log.file {
+            Some(file) => file.display().to_string(),
+            None => "standard output".to_owned(),
+        },
+        source,
+    })
+}
+
+/// Tells when the start delay has passed, if that is before the router stops.
+async fn pass_delay(health: Arc<Health>, delay: Duration, mut ends: Shutdown) {
+    tokio::select! {
+        () = tokio::time::sleep(delay) => health.delay_passed(),
+        () = ends.reached(Phase::Stopping) => {}
+    }
+}
+
+/// Keeps the clock's calendar right until the router stops.
+async fn follow_calendar(clock: Clock, mut ends: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(CALENDAR) => clock.follow_calendar(),
+            () = ends.reached(Phase::Stopping) => return,
         }
     }
 }

@@ -120,12 +120,12 @@ impl Worker {
             log,
             load,
         } = parts;
-        let clock = shared.clock;
+        let clock = shared.clock.clone();
         let metrics = shared.metrics.worker(index);
         Rc::new(Self {
-            clock,
             recent: Cell::new(clock.now()),
-            deadlines: Deadlines::new(clock),
+            deadlines: Deadlines::new(clock.clone()),
+            clock,
             tools: Tools {
                 buffers: Buffers::new(settings.client.heads_memory),
                 pipes: Pipes::default(),

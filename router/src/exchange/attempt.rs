@@ -165,7 +165,7 @@ impl Exchange {
         let settings = &self.worker.settings.backend;
         let limit = self.dial_limit();
         self.client.deadline.set(self.dial_deadline(began.tick()));
-        let (resolver, clock) = (&self.worker.resolver, self.worker.clock);
+        let (resolver, clock) = (&self.worker.resolver, &self.worker.clock);
         let mut made_room = false;
         let dialled = loop {
             let mut dialling = pin!(dial(endpoint, resolver, clock, limit, settings.keepalive));

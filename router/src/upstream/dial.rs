@@ -35,7 +35,7 @@ pub(crate) struct Dialled {
 pub(crate) async fn dial(
     endpoint: &Endpoint,
     resolver: &Resolver,
-    clock: Clock,
+    clock: &Clock,
     limit: Duration,
     keepalive: Option<Duration>,
 ) -> Result<Dialled, EndpointFault> {

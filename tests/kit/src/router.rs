@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use component::telemetry::{Level, LogLevel};
+use router::clock::Clock;
 use router::config::Config;
 use router::server::{Router, Running};
 use router::shared::Routes;
@@ -28,6 +29,7 @@ pub struct TestRouter {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
     routes: Routes,
+    clock: Clock,
     order: Option<oneshot::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -140,8 +142,9 @@ impl TestRouter {
                     .await
                     .expect("the router starts");
                 let routes = Routes::clone(&running.shared().routes);
+                let clock = running.shared().clock.clone();
                 started
-                    .send((addresses(&running), running.admin_address(), routes))
+                    .send((addresses(&running), running.admin_address(), routes, clock))
                     .ok();
                 if let Ok(Order::Drain) = ordered.await {
                     running.drain().await;
@@ -149,13 +152,14 @@ impl TestRouter {
                 running.stop(STOPPING).await;
             });
         });
-        let Ok((addresses, admin, routes)) = start.recv_timeout(crate::PATIENCE) else {
+        let Ok((addresses, admin, routes, clock)) = start.recv_timeout(crate::PATIENCE) else {
             std::panic::panic_any("the router did not start".to_owned());
         };
         Self {
             addresses,
             admin,
             routes,
+            clock,
             order: Some(order),
             thread: Some(thread),
         }
@@ -183,6 +187,12 @@ impl TestRouter {
     #[must_use]
     pub fn routes(&self) -> Routes {
         Routes::clone(&self.routes)
+    }
+
+    /// The clock that its dates come from.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// A new connection to it.
