@@ -120,11 +120,24 @@ pub enum Timestamp {
     Rfc3339,
 }
 
+/// Where lines go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Standard error.
+    #[default]
+    Stderr,
+    /// Standard output. A line is written in one piece, under the lock that [`io::stdout`] has, so
+    /// that what others write there under it does not come to stand within.
+    Stdout,
+}
+
 /// What the log looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Least important level that is written.
     pub level: Level,
+    /// Where its lines go.
+    pub output: Output,
     /// Its lines.
     pub lines: Lines,
     /// Its times.
@@ -203,13 +216,16 @@ impl Drop for Log {
     }
 }
 
-/// Sends the events of this process to its standard error from now on. Call it once.
+/// Sends the events of this process to its output from now on. Call it once.
 ///
 /// # Errors
 ///
 /// When the process has a subscriber already, or the system gives no thread.
 pub fn init(settings: Settings) -> io::Result<Log> {
-    let sink = Arc::new(Sink::start(io::stderr())?);
+    let sink = Arc::new(match settings.output {
+        Output::Stderr => Sink::start(io::stderr())?,
+        Output::Stdout => Sink::start(io::stdout())?,
+    });
     let (filter, handle) = reload::Layer::new(settings.level.filter());
     let level = LogLevel {
         filter: Some(handle),

@@ -6,15 +6,21 @@
 //! file into values and writing the values out again, with or without their documentation.
 
 mod keys;
+mod near;
 mod parse;
+mod quote;
 mod value;
+mod variables;
+mod word;
 mod write;
 
 use std::fmt;
 
 pub use keys::{Item, Keys, read, write};
+pub use near::nearest;
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse};
-pub use value::Value;
+pub use value::{Count, Value};
+pub use variables::{Variables, expand, unexpanded};
 pub use write::{Line, Output, render, render_documented};
 
 /// A position in a file, both parts counted from 1. Line 0 stands for "no line of the file".
@@ -71,6 +77,22 @@ impl Node {
         }
     }
 
+    /// Why this is no single value, when it is none.
+    fn not_single(&self) -> String {
+        let reason = format!("must be a single value, not {}", self.kind());
+        // An IPv6 address in brackets is a list to YAML.
+        match &self.content {
+            Content::List(rows) => match rows.as_slice() {
+                [row] if row.text().is_some_and(|text| text.contains("::")) => {
+                    let address = row.text().unwrap_or_default();
+                    format!("{reason}; quote it: \"[{address}]\"")
+                }
+                _ => reason,
+            },
+            _ => reason,
+        }
+    }
+
     /// The value of `key` if this is a mapping that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
@@ -118,6 +140,29 @@ pub struct UnknownKey {
     pub path: String,
     /// Where it stands.
     pub place: Place,
+    /// A key with a meaning there that is written much like it.
+    pub meant: Option<&'static str>,
+}
+
+/// A value that another program's file may have and that ours should not. Whose file it is, the
+/// reader of the whole file decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lax {
+    /// The dotted path of its key.
+    pub path: String,
+    /// The value.
+    pub fault: Fault,
+    /// What is lax about it.
+    pub kind: Laxity,
+}
+
+/// What is lax about a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Laxity {
+    /// A duration without a unit, taken for nanoseconds, or one below zero, taken for zero.
+    Duration,
+    /// A word that is not known, and was passed over.
+    Word,
 }
 
 /// What was noticed while a file was read.
@@ -129,6 +174,8 @@ pub struct Report {
     pub warnings: Vec<Fault>,
     /// Keys without a meaning, in file order.
     pub unknown: Vec<UnknownKey>,
+    /// Values that are one thing in one file and another in another.
+    pub lax: Vec<Lax>,
     /// The keys from the root to the value that is being read.
     path: Vec<String>,
 }
@@ -146,6 +193,16 @@ impl Report {
         self.warnings.push(Fault { place, reason });
     }
 
+    /// Records that the value at `place` was taken for what it may not be meant for.
+    pub fn lax(&mut self, place: Place, kind: Laxity, reason: impl fmt::Display) {
+        let reason = self.with_path(reason);
+        self.lax.push(Lax {
+            path: self.path(),
+            fault: Fault { place, reason },
+            kind,
+        });
+    }
+
     fn with_path(&self, reason: impl fmt::Display) -> String {
         if self.path.is_empty() {
             reason.to_string()
@@ -159,11 +216,12 @@ impl Report {
         self.path.join(".")
     }
 
-    fn unknown(&mut self, entry: &Entry) {
+    fn unknown(&mut self, entry: &Entry, named: &[&'static str]) {
         self.path.push(entry.key.clone());
         self.unknown.push(UnknownKey {
             path: self.path(),
             place: entry.place,
+            meant: nearest(&entry.key, named.iter().copied()),
         });
         self.path.pop();
     }

@@ -33,7 +33,8 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, Group)]
 #[group(multiple = false)]
 pub struct Instead {
-    /// Check FILE and the files that it names: print "ok", or each line at fault.
+    /// Check FILE and the files that it names: print "ok" and what they amount to, or each line at
+    /// fault.
     #[arg(long, requires = "config")]
     pub check: bool,
     /// Print the configuration that FILE amounts to, with secrets masked.

@@ -1,33 +1,41 @@
 //! The router's configuration: one YAML file.
 //!
-//! The file is a gorouter.yml with keys of our own beside gorouter's. Each part of the
+//! The file is a gorouter.yml, perhaps with keys of our own beside gorouter's. Each part of the
 //! configuration names its keys once, in a function that reads them, prints them and documents
-//! them ([`component::yaml::Keys`]); what gorouter knows and we do not is judged in `unserved`.
+//! them ([`component::yaml::Keys`]); what gorouter knows and we do not is judged in `unserved`, and
+//! how strictly the rest is taken in `ours`.
 //! Paths are taken as they stand: relative ones begin at the working directory.
 
 mod admin;
 mod backend;
 mod connection;
+mod check;
 mod frontend;
 mod headers;
 mod logging;
+mod ours;
 mod process;
 mod registry;
 mod routes;
 mod unserved;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use component::yaml::{self, Fault, Keys, Report};
+use component::telemetry::Output;
+use component::yaml::{self, Content, Fault, Keys, Line, Report, Variables};
 use router_core::error_page::{BadTemplate, ErrorPage};
 use router_core::own_listeners::OwnListeners;
 
 use crate::listen::is_local;
 
+use crate::regular_file;
+
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
+pub use check::{Checked, Depth};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
 pub use headers::{
     ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,
@@ -37,7 +45,7 @@ pub use logging::{AccessLogConfig, LoggingConfig};
 pub use process::ProcessConfig;
 pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, SnapshotConfig};
 pub use routes::{
-    RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes,
+    RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes, route_keys,
 };
 
 /// The effective configuration: every default filled in, every value checked.
@@ -137,11 +145,7 @@ impl Config {
     ///
     /// The file cannot be read, or holds something that cannot be used; all such places are named.
     pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
-            file: file.to_owned(),
-            source,
-        })?;
-        Self::parse(&file.display(), &text)
+        Self::read(&file.display(), &text_of(file)?).loaded()
     }
 
     /// Reads and checks the text of a file that messages call `file`.
@@ -150,39 +154,44 @@ impl Config {
     ///
     /// As [`load`](Self::load).
     pub fn parse(file: &dyn fmt::Display, text: &str) -> Result<Loaded, ConfigError> {
-        let lines = |faults: &[Fault]| faults.iter().map(|f| in_file(file, f)).collect::<Vec<_>>();
-        let root = yaml::parse(text).map_err(|fault| ConfigError::Faults(lines(&[fault])))?;
-        let mut config = Self::default();
-        let mut report = Report::default();
-        yaml::read(&root, &mut report, |keys| config.keys(keys));
-        unserved::judge(&root, &mut report);
-        if report.faults.is_empty() {
-            return Ok(Loaded {
-                config,
-                warnings: lines(&report.warnings),
-            });
-        }
-        report.faults.sort_by_key(|fault| fault.place);
-        Err(ConfigError::Faults(lines(&report.faults)))
+        Self::read(file, text).loaded()
     }
 
-    /// Checks the files that the configuration names and that must be there at the start.
-    ///
-    /// # Errors
-    ///
-    /// One cannot be read, or the routes file holds something that cannot be used.
-    pub fn check_files(&self) -> Result<(), ConfigError> {
-        if let Some(file) = &self.routes_file {
-            let routes = parse_routes(&read(file)?).map_err(|faults| {
-                let lines = faults.iter().map(|fault| in_file(&file.display(), fault));
-                ConfigError::Faults(lines.collect())
-            })?;
-            if let Some(back) = leads_back(&routes, &self.own_listeners()) {
-                let line = format!("{}: {back}", file.display());
-                return Err(ConfigError::Faults(vec![line]));
-            }
+    /// As [`parse`](Self::parse), but what can be understood of a file with mistakes is there, too.
+    fn read(file: &dyn fmt::Display, text: &str) -> Read {
+        let lines = |faults: &[Fault]| faults.iter().map(|f| in_file(file, f)).collect::<Vec<_>>();
+        let mut config = Self::default();
+        let mut report = Report::default();
+        match yaml::parse(text) {
+            Ok(root) => config.take(root, &mut report),
+            Err(fault) => report.faults.push(fault),
         }
-        self.error_page().map(drop)
+        report.faults.sort_by_key(|fault| fault.place);
+        Read {
+            config,
+            faults: lines(&report.faults),
+            warnings: lines(&report.warnings),
+        }
+    }
+
+    fn take(&mut self, mut root: yaml::Node, report: &mut Report) {
+        if says_nothing(&root) {
+            return report.fault(root.place, "the file says nothing");
+        }
+        let known = Self::default().lines();
+        let ours = ours::is_ours(&root, &known);
+        if ours {
+            yaml::expand(&mut root, ENVIRONMENT, report);
+            ours::refuse_empty_lists(&root, &known, report);
+        } else {
+            self.logging.output = Output::Stdout;
+        }
+        yaml::read(&root, report, |keys| self.keys(keys));
+        if let Some(routes) = root.get("routes") {
+            routes::refuse_doubles(routes, &HashSet::new(), report);
+        }
+        unserved::judge(&root, report);
+        ours::judge(ours, report);
     }
 
     /// The page that answers of the router's own are put into, if one is configured.
@@ -193,7 +202,7 @@ impl Config {
         let Some(file) = &self.headers.error_page else {
             return Ok(None);
         };
-        let page = ErrorPage::parse(&read(file)?);
+        let page = ErrorPage::parse(&text_of(file)?);
         page.map(Some).map_err(|source| ConfigError::ErrorPage {
             file: file.clone(),
             source,
@@ -203,17 +212,24 @@ impl Config {
     /// The configuration as YAML that reads back as the same configuration, with secrets masked.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        yaml::render(&yaml::write(|keys| self.clone().keys(keys)))
+        let mut lines = self.lines();
+        lines.iter_mut().for_each(keep_as_it_is);
+        yaml::render(&lines)
     }
 
     /// The example file: every key with its documentation and default.
     #[must_use]
     pub fn example() -> String {
         let mut text = String::from(EXAMPLE_HEAD);
-        text += &yaml::render_documented(&yaml::write(|keys| Self::default().keys(keys)));
+        text += &yaml::render_documented(&Self::default().lines());
         text += EXAMPLE_TAIL;
         unserved::document(&mut text);
         text
+    }
+
+    /// Every key with its value.
+    fn lines(&self) -> Vec<Line> {
+        yaml::write(|keys| self.clone().keys(keys))
     }
 
     fn keys(&mut self, keys: &mut Keys<'_>) {
@@ -258,9 +274,12 @@ impl Config {
         let mut ping = self.bus.clone().unwrap_or_default().ping_interval;
         keys.key(
             "nats_client_ping_interval",
-            "How often the bus is probed. 0s: never.",
+            "How often the bus is probed. 0s: never. Less than 100ms counts as 100ms.",
             &mut ping,
         );
+        if !ping.is_zero() {
+            ping = ping.max(registry::SHORTEST_INTERVAL);
+        }
         let named = keys.key("nats", NATS_DOC, &mut registry::BusKey(&mut self.bus));
         if keys.reading() && !named && (listed || filed) {
             self.bus = None;
@@ -293,16 +312,63 @@ const NATS_DOC: &str = "The message bus. off: none. When nothing is said here, t
 const EXAMPLE_HEAD: &str = "\
 # The router's configuration: every key with its default. Printed by `router --print-example`.
 #
-# A gorouter.yml serves as it is; defaults that differ from gorouter's say so. Durations are written
-# as 500ms, 60s or 1m30s, sizes as 4096, 64KiB or 100MiB. Paths begin at the working directory.
+# A gorouter.yml serves as it is; defaults that differ from gorouter's say so. In a file with a key
+# that gorouter does not have, a key that is not known is a mistake, and ${NAME} in a value is replaced
+# by that variable of the environment ($${ stands for ${). Durations are written as 500ms, 60s or 1m30s,
+# sizes as 4096, 64KiB or 100MiB. Paths begin at the working directory.
 ";
 
 const EXAMPLE_TAIL: &str = "
 # --- Keys of gorouter that are not read -----------------------------------------------------------
 ";
 
-fn read(file: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+/// What was read of a file, however much of it can be used.
+struct Read {
+    config: Config,
+    /// `file:line: reason` each.
+    faults: Vec<String>,
+    /// `file:line: remark` each.
+    warnings: Vec<String>,
+}
+
+impl Read {
+    fn loaded(self) -> Result<Loaded, ConfigError> {
+        if self.faults.is_empty() {
+            let (config, warnings) = (self.config, self.warnings);
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigError::Faults(self.faults))
+        }
+    }
+}
+
+/// The variables of this process that are text.
+const ENVIRONMENT: Variables<'static> = &|name| std::env::var(name).ok();
+
+/// Whether a file holds no key and no row at all.
+fn says_nothing(root: &yaml::Node) -> bool {
+    match &root.content {
+        Content::Null => true,
+        Content::Map(entries) => entries.is_empty(),
+        Content::Scalar(_) | Content::List(_) => false,
+    }
+}
+
+/// Writes a `${` so that it is read as one.
+fn keep_as_it_is(line: &mut Line) {
+    fn keep(value: &mut yaml::Output) {
+        match value {
+            yaml::Output::Absent => {}
+            yaml::Output::Scalar(text) => *text = yaml::unexpanded(text),
+            yaml::Output::List(rows) => rows.iter_mut().for_each(keep),
+            yaml::Output::Map(lines) => lines.iter_mut().for_each(keep_as_it_is),
+        }
+    }
+    keep(&mut line.value);
+}
+
+fn text_of(file: &Path) -> Result<String, ConfigError> {
+    regular_file::read_text(file).map_err(|source| ConfigError::Unreadable {
         file: file.to_owned(),
         source,
     })

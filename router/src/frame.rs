@@ -5,6 +5,7 @@
 //! own graceful stop is a fixed sleep that knows nothing of connections, so its watch for signals is
 //! replaced by one that returns when nothing is left to wait for.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -38,15 +39,21 @@ enum Order {
     Now,
 }
 
-/// Runs the router until a signal ends it.
+/// How long the bus may take until the router says that it has started. It serves meanwhile, and goes
+/// on without the bus if that takes longer.
+const BUS: Duration = Duration::from_secs(1);
+
+/// Runs the router that `file` describes until a signal ends it.
 #[must_use]
-pub fn run(config: Config, log_level: LogLevel) -> ExitCode {
+pub fn run(config: Config, file: &Path, log_level: LogLevel) -> ExitCode {
+    tracing::info!(config = %file.display(), "starting");
     let (orders, ordered) = watch::channel(Order::Serve);
     let (over, is_over) = watch::channel(false);
     let failed = Arc::new(AtomicBool::new(false));
     let (reopen, reopened) = watch::channel(());
     let service = RouterService {
         start: Some((config, log_level)),
+        file: file.display().to_string(),
         ordered,
         reopened,
         over,
@@ -77,6 +84,8 @@ pub fn run(config: Config, log_level: LogLevel) -> ExitCode {
 /// The router as a service of pingora's. Its listeners and threads are its own.
 struct RouterService {
     start: Option<(Config, LogLevel)>,
+    /// What its configuration is called in messages.
+    file: String,
     ordered: watch::Receiver<Order>,
     reopened: watch::Receiver<()>,
     over: watch::Sender<bool>,
@@ -108,13 +117,15 @@ impl Service for RouterService {
                 {
                     tracing::warn!(file = %file.display(), %error, "pid-file-not-written");
                 }
+                self.await_bus(&running).await;
                 tracing::info!("gorouter.started");
                 self.obey(running).await;
                 pid_file.map(std::fs::remove_file);
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, "gorouter.not-started");
+                let config = &*self.file;
+                tracing::error!(%error, cause, config, "gorouter.not-started");
                 self.failed.store(true, Relaxed);
             }
         }
@@ -131,6 +142,15 @@ impl Service for RouterService {
 }
 
 impl RouterService {
+    /// Waits for a moment, so that the log tells of the bus first where it is there.
+    async fn await_bus(&mut self, running: &Running) {
+        tokio::select! {
+            () = running.shared().health.bus_known() => {}
+            () = tokio::time::sleep(BUS) => {}
+            _ = self.ordered.wait_for(|order| *order > Order::Serve) => {}
+        }
+    }
+
     /// Serves until an order to end comes, and carries it out. A later order cuts an earlier short.
     async fn obey(&mut self, running: Running) {
         let mut order = self.next_order(&running, Order::Serve).await;

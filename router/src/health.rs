@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use tokio::sync::Notify;
+
 /// What `/health` answers. Facts are reported by those who know them, the rule is here.
 ///
 /// A router is healthy once it knows its routes: a snapshot was loaded, or the start delay passed
@@ -9,7 +11,11 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 /// its routes from the start. Once healthy it stays so when the bus is lost (stale routes beat
 /// none), until it is told to drain.
 #[derive(Debug)]
-pub struct Health(AtomicU8);
+pub struct Health {
+    facts: AtomicU8,
+    /// Rung when the bus is connected.
+    connected: Notify,
+}
 
 /// The state of a router as a load balancer should see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +51,19 @@ const ROUTES_KNOWN: u8 = 1;
 const DELAY_PASSED: u8 = 2;
 const BUS_UP: u8 = 4;
 const DRAINING: u8 = 8;
+const NO_BUS: u8 = 16;
 
 impl Health {
     /// Without a bus all routes are static, and known from the start.
     pub fn new(bus_configured: bool) -> Self {
-        Self(AtomicU8::new(if bus_configured { 0 } else { ROUTES_KNOWN }))
+        Self {
+            facts: AtomicU8::new(if bus_configured {
+                0
+            } else {
+                NO_BUS | ROUTES_KNOWN
+            }),
+            connected: Notify::new(),
+        }
     }
 
     /// The last snapshot of the table is served.
@@ -66,8 +80,17 @@ impl Health {
     pub fn bus(&self, up: bool) {
         if up {
             self.raise(BUS_UP);
+            self.connected.notify_waiters();
         } else {
-            self.0.fetch_and(!BUS_UP, Relaxed);
+            self.facts.fetch_and(!BUS_UP, Relaxed);
+        }
+    }
+
+    /// Waits until the bus is connected; there is nothing to wait for without one.
+    pub async fn bus_known(&self) {
+        let connected = self.connected.notified();
+        if self.facts.load(Relaxed) & (BUS_UP | NO_BUS) == 0 {
+            connected.await;
         }
     }
 
@@ -78,7 +101,7 @@ impl Health {
 
     /// The state now.
     pub fn state(&self) -> State {
-        let facts = self.0.load(Relaxed);
+        let facts = self.facts.load(Relaxed);
         if facts & DRAINING != 0 {
             State::Degraded("draining")
         } else if facts & ROUTES_KNOWN != 0 {
@@ -92,9 +115,9 @@ impl Health {
 
     /// Adds a fact, and with it what follows: the delay and the bus together make routes known.
     fn raise(&self, fact: u8) {
-        let facts = self.0.fetch_or(fact, Relaxed) | fact;
+        let facts = self.facts.fetch_or(fact, Relaxed) | fact;
         if facts & (DELAY_PASSED | BUS_UP) == DELAY_PASSED | BUS_UP {
-            self.0.fetch_or(ROUTES_KNOWN, Relaxed);
+            self.facts.fetch_or(ROUTES_KNOWN, Relaxed);
         }
     }
 }
@@ -109,6 +132,28 @@ mod tests {
             fact(&health);
         }
         assert_eq!(health.state().reason().unwrap_or("ok"), expected);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_bus_goes_on_when_it_is_there() {
+        Health::new(false).bus_known().await;
+        let health = Health::new(true);
+        let waited = std::pin::pin!(health.bus_known());
+        let mut waiting = polled(waited);
+        assert!(!waiting());
+        health.bus(true);
+        assert!(waiting());
+        health.bus_known().await;
+    }
+
+    /// Polls a future, and says whether it is ready.
+    fn polled<'a>(
+        mut future: std::pin::Pin<&'a mut (impl Future<Output = ()> + 'a)>,
+    ) -> impl FnMut() -> bool + 'a {
+        move || {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            future.as_mut().poll(&mut context).is_ready()
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod listen;
 pub mod metrics;
 pub mod periodic;
 pub mod registrar;
+pub mod regular_file;
 mod relay;
 pub mod resolver;
 pub mod route_sources;

@@ -9,8 +9,8 @@ use clap::Parser as _;
 use component::telemetry;
 use mimalloc::MiMalloc;
 use router::args::{Args, PASSWORD_VARIABLE};
-use router::config::{Config, Loaded};
-use router::{client, frame, registrar};
+use router::config::{Checked, Config, Depth, Loaded};
+use router::{client, frame};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -35,40 +35,43 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.instead.print_example {
         out.write_all(Config::example().as_bytes())?;
     } else if let Some(file) = &args.config {
-        let config = load(file)?;
         if args.instead.print_config {
+            let Loaded { config, warnings } = Config::load(file)?;
+            warn(&warnings)?;
             out.write_all(config.to_yaml().as_bytes())?;
         } else if args.instead.check {
-            config.check_files()?;
-            registrar::Settings::new(&config).check()?;
-            writeln!(out, "ok")?;
+            let checked = Config::check(file, Depth::All)?;
+            warn(&checked.warnings)?;
+            writeln!(out, "ok: {}", checked.summary)?;
         } else {
-            return serve(config);
+            return serve(file);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
-    config.check_files()?;
+fn serve(file: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let Checked {
+        config, warnings, ..
+    } = Config::check(file, Depth::Start)?;
+    warn(&warnings)?;
     let log = telemetry::init(telemetry::Settings {
         level: config.logging.level,
+        output: config.logging.output,
         lines: config.logging.lines,
         timestamp: config.logging.timestamp,
         source: "gorouter",
         talkative: &["async_nats"],
     })?;
-    Ok(frame::run(config, log.level.clone()))
+    Ok(frame::run(config, file, log.level.clone()))
 }
 
-/// Reads the configuration; remarks about it go to standard error.
-fn load(file: &Path) -> Result<Config, Box<dyn Error>> {
-    let Loaded { config, warnings } = Config::load(file)?;
+/// Remarks about the configuration go to standard error.
+fn warn(warnings: &[String]) -> io::Result<()> {
     let mut err = io::stderr();
-    for warning in warnings {
-        writeln!(err, "warning: {warning}")?;
-    }
-    Ok(config)
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(err, "warning: {warning}"))
 }
 
 /// The error and what caused it, on one line for each line of the error.

@@ -8,7 +8,7 @@ use router_core::endpoint::Origin;
 use router_core::registry::{Command, Registry, RegistryConfig};
 
 use crate::clock::Clock;
-use crate::config::{Config, leads_back};
+use crate::config::{Config, leads_back, route_keys};
 use crate::periodic::Periodic;
 use crate::registrar::{Orders, Outlets, Registrar, RegistrarError, Settings};
 use crate::snapshot_file::{self, SnapshotFile};
@@ -64,8 +64,11 @@ impl RouteSources {
             registry.apply(command, clock.now());
         };
         replace(Origin::Static, ours);
-        let routes_file = config.routes_file.clone().map(RoutesFile::new);
-        let mut routes_file = routes_file.map(|file| file.with_own(own.clone()));
+        let follow = |file| {
+            let taken = route_keys(&config.routes).collect();
+            RoutesFile::new(file, taken).with_own(own.clone())
+        };
+        let mut routes_file = config.routes_file.clone().map(follow);
         if let Some(routes) = routes_file.as_mut().and_then(RoutesFile::changed) {
             replace(Origin::RoutesFile, routes);
         }

@@ -171,7 +171,10 @@ impl BackendSettings {
             max_idle: share(config.max_idle, workers),
             max_idle_per_endpoint: share(config.max_idle_per_endpoint, workers),
             idle: config.idle_timeout,
-            keepalive: config.probe_interval,
+            // The system counts these in whole seconds.
+            keepalive: config
+                .probe_interval
+                .map(|interval| interval.max(Duration::from_secs(1))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +16,7 @@ use router_core::tick::Tick;
 use crate::metrics::Metrics;
 use crate::periodic::{Periodic, Turn};
 use crate::registrar::Outlets;
+use crate::regular_file;
 use crate::shared::Routes;
 
 /// Puts the routes that `file` holds into `registry`, and says how many endpoints that were.
@@ -31,7 +32,7 @@ pub fn restore(
     now: Tick,
 ) -> u64 {
     let path = file.display();
-    let bytes = match fs::read(file) {
+    let bytes = match read(file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return 0,
         Err(error) => {
@@ -59,6 +60,13 @@ pub fn restore(
         tracing::info!(%path, endpoints, age, "snapshot-loaded");
     }
     endpoints
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let (mut file, _) = regular_file::open(file)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes the table in use to a file while it changes.

@@ -1,9 +1,10 @@
 //! Routes that are written down: in the configuration, and in a file that is followed.
 
-use std::fs;
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use router_core::endpoint::{Description, Digest, Facts, Origin, RouteOptions, RoutePolicy};
@@ -14,9 +15,16 @@ use router_core::route::RouteKey;
 use crate::config::{StaticRoute, leads_back, parse_routes};
 use crate::periodic::{Periodic, Turn};
 use crate::registrar::Orders;
+use crate::regular_file;
 
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a file must have been left alone before it is read: somebody may still be writing it.
+const CALM: Duration = Duration::from_secs(1);
+
+/// Looks for which a file that is never left alone is waited for.
+const PATIENCE: u32 = 10;
 
 /// For how long after a change of the file its modification time may fail to tell the next one.
 const GRAIN: Duration = Duration::from_secs(2);
@@ -72,6 +80,12 @@ fn facts(route: &StaticRoute, address: &str, weight: u16) -> Result<Facts, Strin
 #[derive(Debug)]
 pub struct RoutesFile {
     file: PathBuf,
+    /// Routes that are written elsewhere.
+    taken: HashSet<RouteKey>,
+    /// What the file looked like at the last look.
+    seen: Option<Stamp>,
+    /// Looks since then that found somebody writing.
+    waited: u32,
     /// What the file looked like when its text was read.
     stamp: Option<Stamp>,
     text: Option<String>,
@@ -91,10 +105,13 @@ struct Stamp {
 }
 
 impl RoutesFile {
-    /// A file that was not read yet.
-    pub fn new(file: PathBuf) -> Self {
+    /// A file that was not read yet. `taken` are the routes that it may not have.
+    pub fn new(file: PathBuf, taken: HashSet<RouteKey>) -> Self {
         Self {
             file,
+            taken,
+            seen: None,
+            waited: 0,
             stamp: None,
             text: None,
             verdict: None,
@@ -148,16 +165,24 @@ impl RoutesFile {
 
     /// The routes if the file says something new, the fault as long as it has one.
     fn read(&mut self) -> Result<Option<Vec<Registration>>, String> {
-        let unreadable = |error: io::Error| format!("{}: {error}", self.file.display());
-        let stamp = Stamp::of(&self.file).map_err(unreadable)?;
-        let unchanged = || self.verdict.clone().map_or(Ok(None), Err);
+        let path = self.file.display().to_string();
+        let unreadable = |error: io::Error| format!("{path}: {error}");
+        let unchanged = |file: &Self| file.verdict.clone().map_or(Ok(None), Err);
+        let metadata = fs::metadata(&self.file).map_err(unreadable)?;
+        regular_file::check(&metadata).map_err(unreadable)?;
+        let stamp = Stamp::of(&metadata);
         if self.stamp == Some(stamp) {
-            return unchanged();
+            return unchanged(self);
         }
-        let text = fs::read_to_string(&self.file).map_err(unreadable)?;
+        if !self.is_left_alone(stamp) {
+            return unchanged(self);
+        }
+        let (file, metadata) = regular_file::open(&self.file).map_err(unreadable)?;
+        let stamp = Stamp::of(&metadata);
+        let text = regular_file::text(file).map_err(unreadable)?;
         self.stamp = stamp.is_settled().then_some(stamp);
         if self.text.as_ref() == Some(&text) {
-            return unchanged();
+            return unchanged(self);
         }
         let routes = self.parse(&text);
         self.verdict = routes.as_ref().err().cloned();
@@ -165,10 +190,24 @@ impl RoutesFile {
         routes.map(Some)
     }
 
+    /// Whether nobody seems to be writing the file. The first time there is no better list to keep,
+    /// and a file that is written to all the time is read all the same.
+    fn is_left_alone(&mut self, stamp: Stamp) -> bool {
+        let same = self.seen.replace(stamp) == Some(stamp);
+        let calm = match stamp.age() {
+            Some(age) => age >= CALM,
+            // By its own time it is not written yet: two looks tell.
+            None => same,
+        };
+        let read = calm || self.text.is_none() || self.waited >= PATIENCE;
+        self.waited = if read { 0 } else { self.waited + 1 };
+        read
+    }
+
     fn parse(&self, text: &str) -> Result<Vec<Registration>, String> {
         let file = self.file.display();
         let in_file = |fault: &component::yaml::Fault| format!("{file}:{fault}");
-        let routes = parse_routes(text).map_err(|faults| {
+        let routes = parse_routes(text, &self.taken).map_err(|faults| {
             let lines: Vec<String> = faults.iter().map(in_file).collect();
             lines.join("\n")
         })?;
@@ -180,24 +219,33 @@ impl RoutesFile {
 }
 
 impl Stamp {
-    fn of(file: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(file)?;
-        Ok(Self {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
             inode: metadata.ino(),
             len: metadata.len(),
             modified: metadata.modified().ok(),
-        })
+        }
+    }
+
+    /// How long ago the file was written; nothing when that is to come.
+    fn age(self) -> Option<Duration> {
+        self.modified.and_then(|time| time.elapsed().ok())
     }
 
     /// Whether a later change is sure to change the stamp.
-    fn is_settled(&self) -> bool {
-        let age = self.modified.and_then(|time| time.elapsed().ok());
-        age.is_some_and(|age| age > GRAIN)
+    fn is_settled(self) -> bool {
+        self.age().is_some_and(|age| age > GRAIN)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::sync::mpsc;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     use tests_kit::TempDir;
 
     use super::*;
@@ -208,6 +256,23 @@ mod tests {
   timeouts: {connect: 2s}
   limits: {max_body: 1KiB, max_conns: 7}
 ";
+
+    /// A file that nobody has written to for a while; each time it is another while.
+    fn old(path: PathBuf) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let age = Duration::from_secs(10_000 - COUNT.fetch_add(1, Relaxed));
+        dated(&path, SystemTime::now() - age);
+        path
+    }
+
+    fn dated(path: &Path, time: SystemTime) {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    }
+
+    fn follower(path: PathBuf) -> RoutesFile {
+        RoutesFile::new(path, HashSet::new())
+    }
 
     fn uris(routes: Option<Vec<Registration>>) -> Vec<String> {
         let mut uris: Vec<String> = routes
@@ -222,7 +287,7 @@ mod tests {
     #[test]
     fn routes_are_read_with_all_they_say() {
         let directory = TempDir::new();
-        let mut file = RoutesFile::new(directory.file("routes.yml", ROUTES));
+        let mut file = RoutesFile::new(directory.file("routes.yml", ROUTES), HashSet::new());
         let routes = file.changed().unwrap();
         assert_eq!(
             uris(Some(routes.clone())),
@@ -246,8 +311,8 @@ mod tests {
     #[test]
     fn a_change_is_seen_and_a_bad_file_leaves_the_last_good_one() {
         let directory = TempDir::new();
-        let write = |text: &str| directory.file("routes.yml", text);
-        let mut file = RoutesFile::new(write("- {uris: [a.test], backends: ['x:1']}"));
+        let write = |text: &str| old(directory.file("routes.yml", text));
+        let mut file = follower(write("- {uris: [a.test], backends: ['x:1']}"));
         assert_eq!(uris(file.changed()), ["a.test=x:1"]);
         assert!(file.changed().is_none());
 
@@ -298,10 +363,76 @@ mod tests {
     fn a_file_that_is_replaced_by_an_equal_one_is_no_change() {
         let directory = TempDir::new();
         let text = "- {uris: [a.test], backends: ['x:1']}";
-        let mut file = RoutesFile::new(directory.file("routes.yml", text));
+        let mut file = follower(old(directory.file("routes.yml", text)));
         assert!(file.changed().is_some());
-        let other = directory.file("other.yml", text);
+        let other = old(directory.file("other.yml", text));
         fs::rename(other, directory.path().join("routes.yml")).unwrap();
         assert!(file.changed().is_none());
+    }
+
+    #[test]
+    fn an_emptied_file_leaves_the_last_good_one() {
+        let directory = TempDir::new();
+        let write = |text: &str| old(directory.file("routes.yml", text));
+        let mut file = follower(write("- {uris: [a.test], backends: ['x:1']}"));
+        assert_eq!(uris(file.changed()), ["a.test=x:1"]);
+        for text in ["", "# none\n", "---\n", "null", "{}", "routes:\n"] {
+            write(text);
+            assert!(file.changed().is_none(), "{text:?}");
+            let fault = file.fault.as_deref().unwrap_or_default();
+            assert!(fault.contains("names no routes"), "{text:?}: {fault}");
+        }
+        write("[]");
+        assert_eq!(uris(file.changed()), [""; 0]);
+        assert!(file.fault.is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_waits_for_the_next_look() {
+        let directory = TempDir::new();
+        let path = directory.file("routes.yml", "- {uris: [a.test], backends: ['x:1']}");
+        // The first time there is nothing better.
+        let mut file = follower(path.clone());
+        assert_eq!(uris(file.changed()), ["a.test=x:1"]);
+
+        _ = directory.file("routes.yml", "- {uris: [b.test], backends: ['x:1']}");
+        // It is always now: as if the test were as fast as it should be.
+        dated(&path, SystemTime::now() + CALM / 2);
+        assert!(file.changed().is_none() && file.fault.is_none());
+        old(path.clone());
+        assert_eq!(uris(file.changed()), ["b.test=x:1"]);
+
+        // A time to come tells nothing: the file must look the same twice.
+        _ = directory.file("routes.yml", "- {uris: [c.test], backends: ['x:1']}");
+        dated(&path, SystemTime::now() + Duration::from_secs(3600));
+        assert!(file.changed().is_none());
+        assert_eq!(uris(file.changed()), ["c.test=x:1"]);
+
+        // One that is written to all the time is not waited for without an end.
+        _ = directory.file("routes.yml", "- {uris: [d.test], backends: ['x:1']}");
+        let looks = (0..).find(|look| {
+            dated(&path, SystemTime::now() + Duration::from_secs(3600 + look));
+            file.changed().is_some()
+        });
+        assert_eq!(looks, Some(u64::from(PATIENCE)));
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_holds_nobody_up() {
+        let directory = TempDir::new();
+        let path = old(directory.file("routes.yml", "- {uris: [a.test], backends: ['x:1']}"));
+        let mut file = follower(path.clone());
+        assert!(file.changed().is_some());
+        fs::remove_file(&path).unwrap();
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (said, says) = mpsc::channel();
+        std::thread::spawn(move || {
+            // The second look finds it as it was at the first.
+            let changed = file.changed().is_some() || file.changed().is_some();
+            said.send((changed, file.fault))
+        });
+        let (changed, fault) = says.recv_timeout(tests_kit::PATIENCE).expect("in time");
+        assert!(!changed);
+        assert!(fault.unwrap().ends_with("is a pipe, not a file"));
     }
 }

@@ -74,11 +74,12 @@ fn write(lines: &Receiver<Message>, dropped: &AtomicU64, mut out: impl Write) {
         }
         let missing = dropped.load(Relaxed);
         if missing > told {
-            drop(writeln!(
-                out,
-                "{{\"message\":\"log-lines-dropped\",\"data\":{{\"lines\":{}}}}}",
+            // In one piece, as the others are.
+            let line = format!(
+                "{{\"message\":\"log-lines-dropped\",\"data\":{{\"lines\":{}}}}}\n",
                 missing - told
-            ));
+            );
+            drop(out.write_all(line.as_bytes()));
             told = missing;
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::word::{known_word, read_word, word_of};
 use super::{Content, Entry, Line, Node, Output, Place, Report, Value};
 
 /// A walk over the keys of one mapping, in one of two directions: out of a file or into one.
@@ -20,6 +21,8 @@ enum Direction<'walk> {
         place: Place,
         entries: &'walk [Entry],
         known: Vec<bool>,
+        /// What was asked for so far.
+        named: Vec<&'static str>,
         report: &'walk mut Report,
     },
     Write {
@@ -61,6 +64,7 @@ pub fn read(root: &Node, report: &mut Report, walk: impl FnOnce(&mut Keys<'_>)) 
             place: root.place,
             entries,
             known,
+            named: Vec::new(),
             report,
         },
     };
@@ -125,7 +129,25 @@ impl Keys<'_> {
         .unwrap_or_else(|| self.put(name, doc, word_of(*value, words), false))
     }
 
-    /// A key whose value is a list of such words. One that stands alone is a list of one.
+    /// As [`choice`](Self::choice), for a key of which another program takes any word: one that is
+    /// not among `words` leaves `value` as it is and is [lax](Laxity::Word).
+    pub fn lax_choice<T: Copy + PartialEq>(
+        &mut self,
+        name: &'static str,
+        doc: &'static str,
+        value: &mut T,
+        words: &[(&'static str, T)],
+    ) -> bool {
+        self.with(name, |node, report| {
+            if let Some(found) = known_word(node, report, words) {
+                *value = found;
+            }
+        })
+        .unwrap_or_else(|| self.put(name, doc, word_of(*value, words), false))
+    }
+
+    /// A key whose value is a list of words. One that stands alone is a list of one. What is not
+    /// among `words` is left out and [lax](Laxity::Word).
     pub fn choices<T: Copy + PartialEq>(
         &mut self,
         name: &'static str,
@@ -136,7 +158,7 @@ impl Keys<'_> {
         self.with(name, |node, report| {
             *values = rows(node)
                 .iter()
-                .filter_map(|row| read_word(row, report, words))
+                .filter_map(|row| known_word(row, report, words))
                 .collect();
         })
         .unwrap_or_else(|| {
@@ -263,16 +285,18 @@ impl Keys<'_> {
     }
 
     /// Runs `read` on the value of `name` if the file sets it. `None`: this walk writes.
-    fn with(&mut self, name: &str, read: impl FnOnce(&Node, &mut Report)) -> Option<bool> {
+    fn with(&mut self, name: &'static str, read: impl FnOnce(&Node, &mut Report)) -> Option<bool> {
         let Direction::Read {
             entries,
             known,
+            named,
             report,
             ..
         } = &mut self.direction
         else {
             return None;
         };
+        named.push(name);
         let Some(index) = entries.iter().position(|entry| entry.key == name) else {
             return Some(false);
         };
@@ -309,12 +333,13 @@ impl Keys<'_> {
         if let Direction::Read {
             entries,
             known,
+            named,
             report,
             ..
         } = self.direction
         {
             for (entry, _) in entries.iter().zip(known).filter(|(_, known)| !known) {
-                report.unknown(entry);
+                report.unknown(entry, &named);
             }
         }
     }
@@ -328,36 +353,10 @@ fn rows(node: &Node) -> &[Node] {
     }
 }
 
-/// What the word stands for, or a fault that lists the words.
-fn read_word<T: Copy>(node: &Node, report: &mut Report, words: &[(&'static str, T)]) -> Option<T> {
-    let text = node.text().unwrap_or_default();
-    let found = words
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(text))
-        .map(|(_, v)| *v);
-    if found.is_none() {
-        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        report.fault(node.place, format!("must be one of {}", words.join(", ")));
-    }
-    found
-}
-
-/// The first word that stands for `value`.
-fn word_of<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> Output {
-    let word = words
-        .iter()
-        .find(|(_, v)| *v == value)
-        .map_or("", |(word, _)| word);
-    Output::Scalar(word.to_owned())
-}
-
 /// The scalar as a `T`, or a fault that says why not.
 fn parse_scalar<T: FromStr<Err: Display>>(node: &Node, report: &mut Report) -> Option<T> {
     let Some(text) = node.text() else {
-        report.fault(
-            node.place,
-            format!("must be a single value, not {}", node.kind()),
-        );
+        report.fault(node.place, node.not_single());
         return None;
     };
     match text.parse() {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
+use super::quote::unquoted;
 use super::{Content, Entry, Fault, Node, Place};
 
 /// The longest text that is read, in bytes.
@@ -28,6 +29,7 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
         ));
     }
     let mut builder = Builder {
+        text,
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
         depth: 0,
@@ -56,6 +58,7 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
 
 /// Turns parser events into nodes.
 struct Builder<'text> {
+    text: &'text str,
     events: Parser<'text, granit_parser::StrInput<'text>>,
     anchors: HashMap<usize, Node>,
     depth: usize,
@@ -66,8 +69,19 @@ impl<'text> Builder<'text> {
     fn next(&mut self) -> Result<(Event<'text>, Span), Fault> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(scan_fault(&error)),
+            Some(Err(error)) => Err(self.misread(place(*error.marker()), &error.info())),
             None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    /// A fault at `place`, and what may have caused it: a word of that line without its quotes.
+    fn misread(&self, place: Place, reason: &str) -> Fault {
+        let line = (place.line as usize)
+            .checked_sub(1)
+            .and_then(|line| self.text.lines().nth(line));
+        match line.and_then(unquoted) {
+            Some(word) => fault(place, format!("{reason}; quote it: \"{word}\"")),
+            None => fault(place, reason),
         }
     }
 
@@ -76,9 +90,12 @@ impl<'text> Builder<'text> {
         let place = place(span.start);
         self.nodes = count(self.nodes, 1, place)?;
         let (anchor, content) = match event {
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let null = style == ScalarStyle::Plain
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                if null && (anchor != 0 || tag.is_some()) {
+                    return Err(self.misread(place, "a mark of YAML's without a value"));
+                }
                 let content = if null {
                     Content::Null
                 } else {
@@ -141,6 +158,9 @@ impl<'text> Builder<'text> {
             if merge {
                 merges.push(value);
             } else {
+                if matches!(key.content, Content::List(_) | Content::Map(_)) {
+                    return Err(self.misread(key.place, "a key must be a single value"));
+                }
                 entries.insert(key, value)?;
             }
         }
@@ -177,8 +197,7 @@ impl Entries {
     fn insert(&mut self, key: Node, value: Node) -> Result<(), Fault> {
         let name = match key.content {
             Content::Scalar(text) => text,
-            Content::Null => String::new(),
-            _ => return Err(fault(key.place, "a key must be a single value")),
+            _ => String::new(),
         };
         if let Some(line) = self.lines.insert(name.clone(), key.place.line) {
             return Err(fault(
@@ -226,10 +245,6 @@ fn place(mark: Marker) -> Place {
         line: number(mark.line()),
         column: number(mark.col()).saturating_add(1),
     }
-}
-
-fn scan_fault(error: &ScanError) -> Fault {
-    fault(place(*error.marker()), error.info())
 }
 
 fn fault(place: Place, reason: impl Into<String>) -> Fault {
@@ -322,6 +337,35 @@ mod tests {
                 "{text}: {fault:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_should_be_quoted_is_told() {
+        for (text, word) in [
+            ("uris: [*.example.com]\n", "*.example.com"),
+            ("uris:\n  - a\n  - *.example.com/api\n", "*.example.com/api"),
+            ("uris: *.example.com\n", "*.example.com"),
+            ("address: [::]:80\n", "[::]:80"),
+            ("l:\n  - address: [::]:80\n    more: 1\n", "[::]:80"),
+            ("l:\n  - [::]:80\n", "[::]:80"),
+            ("l: [[::]:80]\n", "[::]:80"),
+            ("l: [{address: [::1]:80}]\n", "[::1]:80"),
+            ("a: *\n", "*"),
+            ("addr: *:80\n", "*:80"),
+            ("pass: %abc\n", "%abc"),
+            ("pass: @abc\n", "@abc"),
+            ("pass: `abc\n", "`abc"),
+            ("pass: !abc\n", "!abc"),
+            ("pass: &abc\n", "&abc"),
+        ] {
+            let fault = parse(text).unwrap_err();
+            let hint = format!("; quote it: \"{word}\"");
+            assert!(fault.reason.ends_with(&hint), "{text}: {fault}");
+            let line = text.lines().nth(fault.place.line as usize - 1).unwrap();
+            assert!(line.contains(word), "{text}: {fault}");
+        }
+        let plain = parse("a: {b: c\n").unwrap_err();
+        assert!(!plain.reason.contains("quote"), "{plain}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Content, Node, Output, Report};
+use super::{Content, Laxity, Node, Output, Report};
 use crate::address::ListenAddress;
 use crate::duration;
 use crate::secret::Secret;
@@ -26,10 +26,7 @@ fn read_scalar<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) {
     let Some(text) = node.text() else {
-        return report.fault(
-            node.place,
-            format!("must be a single value, not {}", node.kind()),
-        );
+        return report.fault(node.place, node.not_single());
     };
     match parse(text) {
         Ok(value) => *slot = value,
@@ -67,20 +64,28 @@ scalar! {
     Secret: |text| Ok(Secret::new(text)), |secret| (if secret.is_empty() { "" } else { Secret::MASK }).to_owned();
 }
 
-/// A Go duration; a number without a unit is nanoseconds, which is hardly ever meant.
+/// A Go duration. A number without a unit, which is nanoseconds, and a time below zero, which is
+/// zero, are [lax](Laxity::Duration): Go reads them so, and hardly anybody means it.
 impl Value for Duration {
     fn read(&mut self, node: &Node, report: &mut Report) {
+        let text = node.text().unwrap_or_default();
+        if let Some(Ok(size)) = text.strip_prefix('-').map(duration::parse)
+            && !size.is_zero()
+        {
+            *self = Self::ZERO;
+            let reason = format!("{text:?} is below zero; it counts as 0s");
+            return report.lax(node.place, Laxity::Duration, reason);
+        }
         read_scalar(self, node, report, |text| {
             duration::parse(text).map_err(|e| e.to_string())
         });
-        let bare = node
-            .text()
-            .is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        if bare && !self.is_zero() && *self < Self::from_millis(1) {
-            report.warn(
-                node.place,
-                format!("without a unit this is {} nanoseconds", self.as_nanos()),
+        let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if bare && !self.is_zero() {
+            let reason = format!(
+                "without a unit this is {} nanoseconds; write {text}s for seconds",
+                self.as_nanos()
             );
+            report.lax(node.place, Laxity::Duration, reason);
         }
     }
 
@@ -99,6 +104,27 @@ impl Value for Option<Duration> {
 
     fn write(&self) -> Output {
         self.unwrap_or_default().write()
+    }
+}
+
+/// A number that may be written below zero, which counts as zero: other programs say "no limit" or
+/// "none" like that.
+#[derive(Debug)]
+pub struct Count<'a, T>(pub &'a mut T);
+
+impl<T: Value + Default> Value for Count<'_, T> {
+    fn read(&mut self, node: &Node, report: &mut Report) {
+        let negative = node.text().and_then(|text| text.strip_prefix('-'));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if negative.is_some_and(digits) {
+            *self.0 = T::default();
+        } else {
+            self.0.read(node, report);
+        }
+    }
+
+    fn write(&self) -> Output {
+        self.0.write()
     }
 }
 
@@ -266,16 +292,47 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_unit_is_remarked_on() {
-        let node = parse("60").unwrap();
-        let mut report = Report::default();
-        let mut value = Duration::ZERO;
-        value.read(&node, &mut report);
-        assert_eq!(value, Duration::from_nanos(60));
-        assert_eq!(
-            report.warnings[0].to_string(),
-            "1: without a unit this is 60 nanoseconds"
+    fn durations_that_go_alone_understands_are_lax() {
+        let check = |text: &str, expected: Duration, reason: Option<&str>| {
+            let mut report = Report::default();
+            let mut value = Duration::from_secs(1);
+            value.read(&parse(text).unwrap(), &mut report);
+            let lax = report.lax.first().map(|lax| lax.fault.reason.as_str());
+            assert_eq!((value, lax), (expected, reason), "{text}");
+            assert!(report.faults.is_empty(), "{text}");
+        };
+        check("60s", Duration::from_secs(60), None);
+        check("0", Duration::ZERO, None);
+        check(
+            "60",
+            Duration::from_nanos(60),
+            Some("without a unit this is 60 nanoseconds; write 60s for seconds"),
         );
+        check(
+            "-1m",
+            Duration::ZERO,
+            Some("\"-1m\" is below zero; it counts as 0s"),
+        );
+        check(
+            "-1",
+            Duration::ZERO,
+            Some("\"-1\" is below zero; it counts as 0s"),
+        );
+    }
+
+    #[test]
+    fn a_count_below_zero_is_none() {
+        for (text, expected) in [("-1", 0), ("-500", 0), ("7", 7)] {
+            let mut report = Report::default();
+            let mut value = 3u32;
+            Count(&mut value).read(&parse(text).unwrap(), &mut report);
+            assert_eq!((value, report.faults.len()), (expected, 0), "{text}");
+        }
+        for text in ["-", "-x", "--1", "x"] {
+            let mut report = Report::default();
+            Count(&mut 3u32).read(&parse(text).unwrap(), &mut report);
+            assert_eq!(report.faults.len(), 1, "{text}");
+        }
     }
 
     #[test]

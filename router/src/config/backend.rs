@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use component::size::ByteSize;
-use component::yaml::Keys;
+use component::yaml::{Count, Keys};
 use router_core::balance::Balance;
 
 /// How requests reach backends.
@@ -117,15 +117,15 @@ impl BackendConfig {
         keys.section("backends", "Limits per endpoint and request.", |keys| {
             keys.key(
                 "max_conns",
-                "The most requests under way per endpoint, counted to the end of their bodies. 0: no \
-                 limit.",
-                &mut self.max_conns,
+                "The most requests under way per endpoint, counted to the end of their bodies. 0 or \
+                 less: no limit.",
+                &mut Count(&mut self.max_conns),
             );
             keys.key(
                 "max_attempts",
                 "The most attempts per request; 0 is 1. gorouter makes 1 by default, its deployments \
                  3. A request that may have reached a backend is sent again only if that is safe.",
-                &mut self.max_attempts,
+                &mut Count(&mut self.max_attempts),
             );
         });
         self.max_attempts = self.max_attempts.max(1);
@@ -206,13 +206,14 @@ impl BackendConfig {
         );
         keys.key(
             "max_idle_conns",
-            "The most unused connections in the process (gorouter: 100).",
-            &mut self.max_idle,
+            "The most unused connections in the process (gorouter: 100). 0 or less: none; to gorouter 0 \
+             is no limit.",
+            &mut Count(&mut self.max_idle),
         );
         keys.key(
             "max_idle_conns_per_host",
-            "The most unused connections to one endpoint in the process (gorouter: 2).",
-            &mut self.max_idle_per_endpoint,
+            "The most unused connections to one endpoint in the process (gorouter: 2). 0 or less: none.",
+            &mut Count(&mut self.max_idle_per_endpoint),
         );
         keys.key(
             "keep_alive_100_continue_requests",
@@ -226,7 +227,7 @@ impl BackendConfig {
             "max_response_header_bytes",
             "The longest response head; a longer one is a failed backend (502). 0 is 64KiB; 1MiB is \
              the most.",
-            &mut self.max_header_bytes,
+            &mut Count(&mut self.max_header_bytes),
         );
         self.max_header_bytes = match self.max_header_bytes.0 {
             0 => DEFAULT_HEADER_BYTES,
@@ -235,7 +236,7 @@ impl BackendConfig {
         keys.key(
             "max_response_headers",
             "The most header fields of a response. 0 is 256; 1024 is the most.",
-            &mut self.max_headers,
+            &mut Count(&mut self.max_headers),
         );
         self.max_headers = match self.max_headers {
             0 => DEFAULT_HEADERS,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use component::address::{ListenAddress, collide};
 use component::size::ByteSize;
-use component::yaml::{Item, Keys, Node, Output, Report, Value};
+use component::yaml::{Count, Item, Keys, Node, Output, Report, Value};
 use router_core::cidr::CidrSet;
 
 use super::ConnectionConfig;
@@ -104,7 +104,9 @@ impl Workers {
 impl Value for Workers {
     fn read(&mut self, node: &Node, report: &mut Report) {
         let number = node.text().and_then(|text| match text {
-            "auto" | "-1" => Some(0),
+            "auto" => Some(0),
+            // As go_max_procs takes it: any number below one.
+            number if number.starts_with('-') && number.parse::<i64>().is_ok() => Some(0),
             number => number.parse().ok(),
         });
         match number {
@@ -352,12 +354,12 @@ impl ClientConfig {
         keys.alias(
             "max_header_bytes",
             "An older name of max_request_header_bytes.",
-            &mut bytes,
+            &mut Count(&mut bytes),
         );
         keys.key(
             "max_request_header_bytes",
             "The longest request head; a longer one is answered with 431. 0 is 64KiB; 1MiB is the most.",
-            &mut bytes,
+            &mut Count(&mut bytes),
         );
         self.max_header_bytes = match bytes.0 {
             0 => DEFAULT_HEADER_BYTES,
@@ -372,7 +374,7 @@ impl ClientConfig {
         keys.key(
             "max_request_headers",
             "The most header fields of a request; more are answered with 431. 0 is 256; 1024 is the most.",
-            &mut self.max_headers,
+            &mut Count(&mut self.max_headers),
         );
         self.max_headers = match self.max_headers {
             0 => DEFAULT_HEADERS,

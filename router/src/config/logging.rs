@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use component::telemetry::{Level, Lines, Timestamp};
+use component::telemetry::{Level, Lines, Output, Timestamp};
 use component::yaml::Keys;
 use router_core::access_log::{ExtraField, Format, RedactQuery, Style};
 
@@ -26,6 +26,8 @@ pub struct AccessLogConfig {
 pub struct LoggingConfig {
     /// Least important level that is written.
     pub level: Level,
+    /// Where it goes.
+    pub output: Output,
     /// JSON or text.
     pub lines: Lines,
     /// How times are written.
@@ -35,14 +37,10 @@ pub struct LoggingConfig {
 /// The keys of both logs, which gorouter mixes.
 pub(super) fn keys(log: &mut LoggingConfig, access: &mut AccessLogConfig, keys: &mut Keys<'_>) {
     keys.title("Logs");
-    keys.section(
-        "logging",
-        "The router's own log, on standard error.",
-        |keys| {
-            log.keys(keys);
-            access.logging_keys(keys);
-        },
-    );
+    keys.section("logging", "The router's own log.", |keys| {
+        log.keys(keys);
+        access.logging_keys(keys);
+    });
     keys.section("access_log", "One line for each request.", |keys| {
         access.keys(keys)
     });
@@ -63,31 +61,43 @@ impl LoggingConfig {
     fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.choice(
             "level",
-            "error, warn, info, debug or trace; fatal counts as error. gorouter begins at debug. A \
-             running router's level is changed by `router log-level`.",
+            "error, warn, info, debug or trace; fatal, panic and dpanic count as error, and an empty \
+             text as info. gorouter begins at debug. A running router's level is changed by `router \
+             log-level`.",
             &mut self.level,
             &[
                 ("error", Level::Error),
                 ("fatal", Level::Error),
+                ("panic", Level::Error),
+                ("dpanic", Level::Error),
                 ("warn", Level::Warn),
                 ("info", Level::Info),
+                ("", Level::Info),
                 ("debug", Level::Debug),
                 ("trace", Level::Trace),
             ],
         );
         keys.choice(
             "output",
-            "json, or text for people.",
-            &mut self.lines,
-            &[("json", Lines::Json), ("text", Lines::Text)],
+            "stdout or stderr. In a file without any key of ours it is stdout, where gorouter's tools \
+             look for it. Whole lines of the access log may stand between those of this one.",
+            &mut self.output,
+            &[("stderr", Output::Stderr), ("stdout", Output::Stdout)],
         );
         keys.section("format", "How a line looks.", |keys| {
             keys.choice(
+                "lines",
+                "json, or text for people.",
+                &mut self.lines,
+                &[("json", Lines::Json), ("text", Lines::Text)],
+            );
+            keys.lax_choice(
                 "timestamp",
                 "unix-epoch or rfc3339.",
                 &mut self.timestamp,
                 &[
                     ("unix-epoch", Timestamp::UnixEpoch),
+                    ("", Timestamp::UnixEpoch),
                     ("rfc3339", Timestamp::Rfc3339),
                 ],
             );

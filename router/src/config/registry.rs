@@ -85,6 +85,9 @@ pub struct BusTls {
     pub private_key: Secret,
 }
 
+/// What is done again and again rests at least so long.
+pub(super) const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
 impl Default for RegistryConfig {
     fn default() -> Self {
         Self {
@@ -248,9 +251,14 @@ impl RegistryConfig {
         );
         keys.key(
             "prune_stale_droplets_interval",
-            "How often endpoints that were not renewed are looked for. 0s: never, they stay.",
+            "How often endpoints that were not renewed are looked for. 0s: never, they stay. Less than \
+             100ms counts as 100ms.",
             &mut self.prune_interval,
         );
+        // A number without a unit is nanoseconds; nothing else would be done any more.
+        if !self.prune_interval.is_zero() {
+            self.prune_interval = self.prune_interval.max(SHORTEST_INTERVAL);
+        }
         // gorouter, too: an endpoint must outlive the time that its registrar was told.
         self.stale_threshold = self.stale_threshold.max(*start_delay);
         if self.stale_threshold.is_zero() {
@@ -323,8 +331,8 @@ impl SnapshotConfig {
             "How often the snapshot is written while routes change.",
             &mut self.interval,
         );
-        if self.interval.is_zero() {
-            keys.fault("snapshot_interval", "must be more than 0s");
+        if self.interval < SHORTEST_INTERVAL {
+            keys.fault("snapshot_interval", "must be at least 100ms");
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Routes that are written down instead of registered.
 
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use component::size::ByteSize;
 use component::yaml::{self, Content, Fault, Item, Keys, Node, Report};
 use router_core::own_listeners::OwnListeners;
 use router_core::route::RouteKey;
+
+use super::{ENVIRONMENT, ours, says_nothing};
 
 /// Routes of one or more URIs to the same backends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +92,18 @@ impl Item for StaticRoute {
         if self.uris.is_empty() {
             keys.fault("uris", "names no route");
         }
+        if self.backends.is_empty() {
+            keys.fault("backends", "names no backend");
+        }
+        let mut addresses = HashSet::new();
+        for backend in &self.backends {
+            if !backend.address.is_empty()
+                && !addresses.insert(backend.address.to_ascii_lowercase())
+            {
+                let reason = format!("{:?} is there twice; give it a weight", backend.address);
+                keys.fault("backends", reason);
+            }
+        }
         for uri in &self.uris {
             if let Err(reason) = check_uri(uri) {
                 keys.fault("uris", reason);
@@ -115,14 +131,16 @@ impl RouteLimits {
     }
 }
 
-/// Reads a routes file: a list of routes, or a mapping with such a list under `routes`.
+/// Reads a routes file: a list of routes, or a mapping with such a list under `routes`. `taken` are
+/// the routes that are written elsewhere.
 ///
 /// # Errors
 ///
-/// Every place that cannot be used. Unknown keys are faults here: the file is ours alone.
-pub fn parse_routes(text: &str) -> Result<Vec<StaticRoute>, Vec<Fault>> {
+/// Every place that cannot be used. Unknown keys are faults here: the file is ours alone. So is a
+/// file that says nothing, which may be one that is being written: the list without routes is `[]`.
+pub fn parse_routes(text: &str, taken: &HashSet<RouteKey>) -> Result<Vec<StaticRoute>, Vec<Fault>> {
     let root = yaml::parse(text).map_err(|fault| vec![fault])?;
-    let root = match root.content {
+    let mut root = match root.content {
         Content::List(_) => {
             let entry = yaml::Entry {
                 key: "routes".into(),
@@ -138,15 +156,21 @@ pub fn parse_routes(text: &str) -> Result<Vec<StaticRoute>, Vec<Fault>> {
     };
     let mut report = Report::default();
     let mut routes = Vec::new();
+    let unnamed = root
+        .get("routes")
+        .is_none_or(|list| list.content == Content::Null);
+    if says_nothing(&root) || unnamed {
+        report.fault(root.place, "names no routes; [] is the list without any");
+    }
+    yaml::expand(&mut root, ENVIRONMENT, &mut report);
     yaml::read(&root, &mut report, |keys| {
         keys.list("routes", "", &mut routes);
     });
-    let unknown = report.unknown.iter().map(|unknown| Fault {
-        place: unknown.place,
-        reason: format!("{}: no such key", unknown.path),
-    });
+    if let Some(list) = root.get("routes") {
+        refuse_doubles(list, taken, &mut report);
+    }
+    ours::judge(true, &mut report);
     let mut faults = report.faults;
-    faults.extend(unknown);
     faults.sort_by_key(|fault| fault.place);
     if faults.is_empty() {
         Ok(routes)
@@ -169,6 +193,43 @@ pub fn leads_back(routes: &[StaticRoute], own: &OwnListeners) -> Option<String> 
     })
 }
 
+/// What requests are led to these routes by; what is no key is left out.
+pub fn route_keys(routes: &[StaticRoute]) -> impl Iterator<Item = RouteKey> {
+    let uris = routes.iter().flat_map(|route| &route.uris);
+    uris.filter_map(|uri| RouteKey::parse(uri).ok())
+}
+
+/// Complains about each route of a list that is there already: its backends and limits would be
+/// those of one or the other.
+pub(super) fn refuse_doubles(list: &Node, taken: &HashSet<RouteKey>, report: &mut Report) {
+    let mut seen = HashMap::new();
+    for uri in rows(list).iter().filter_map(|row| row.get("uris")) {
+        for uri in rows(uri) {
+            let text = uri.text().unwrap_or_default();
+            let Ok(key) = RouteKey::parse(text) else {
+                continue;
+            };
+            let line = uri.place.line;
+            let reason = if taken.contains(&key) {
+                format!("routes.uris: {text:?} is in the configuration, too")
+            } else if let Some(before) = seen.insert(key, line) {
+                format!("routes.uris: {text:?} is in line {before} already")
+            } else {
+                continue;
+            };
+            report.fault(uri.place, reason);
+        }
+    }
+}
+
+/// The rows of a list; a value that stands alone is its only row.
+fn rows(node: &Node) -> &[Node] {
+    match &node.content {
+        Content::List(rows) => rows,
+        _ => std::slice::from_ref(node),
+    }
+}
+
 /// A URI that somebody wrote by hand: what a registration may hold by accident is a mistake here.
 fn check_uri(uri: &str) -> Result<(), String> {
     let fault = |reason: &str| Err(format!("{uri:?}: {reason}"));
@@ -185,6 +246,21 @@ fn check_uri(uri: &str) -> Result<(), String> {
     }
     if uri.contains(['?', '#']) {
         return fault("a route has no query and no fragment");
+    }
+    if !host.is_ascii() {
+        return fault("a host is written in ASCII (xn--...), as browsers send it");
+    }
+    if !uri.is_ascii() {
+        return fault("a path is written in ASCII (%C3%A4 for ä), as browsers send it");
+    }
+    if let Some(address) = host.strip_prefix('[') {
+        // Other spellings of the address would not be found.
+        let address = address.trim_end_matches(']');
+        match address.parse::<Ipv6Addr>() {
+            Ok(parsed) if parsed.to_string().eq_ignore_ascii_case(address) => {}
+            Ok(parsed) => return fault(&format!("this address is written [{parsed}]")),
+            Err(_) => return fault("what is in brackets must be an IPv6 address"),
+        }
     }
     RouteKey::parse(uri)
         .map(drop)

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use component::secret::Secret;
-use component::telemetry::Timestamp;
+use component::telemetry::{Level, Lines, Timestamp};
 use router_core::access_log::ExtraField;
 use router_core::balance::Balance;
+
+use router_core::route::RouteKey;
 
 use super::*;
 
@@ -33,8 +35,26 @@ fn warn(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_empty_file_is_the_default() {
-    assert_eq!(config(""), Config::default());
+fn a_file_that_says_nothing_is_refused() {
+    for text in [
+        "",
+        "# port: 80\n",
+        "---\n",
+        "~",
+        "null\n",
+        "{}",
+        "--- {}\n...\n",
+    ] {
+        refuse(text, "router.yml:1: the file says nothing");
+    }
+}
+
+#[test]
+fn a_file_that_says_little_is_the_default() {
+    let mut expected = Config::default();
+    expected.logging.output = Output::Stdout;
+    assert_eq!(config("port: 8081"), expected);
+    assert_eq!(config("workers: auto"), Config::default());
 }
 
 #[test]
@@ -52,7 +72,7 @@ fn the_example_file_is_the_default() {
 
 #[test]
 fn every_key_is_documented() {
-    fn check(lines: &[yaml::Line]) {
+    fn check(lines: &[Line]) {
         for line in lines {
             assert!(!line.doc.is_empty(), "{}", line.name);
             if let yaml::Output::Map(lines) = &line.value {
@@ -209,7 +229,6 @@ fn its_bus_and_the_remarks_about_it() {
              (line 68: routes come from the bus and from files); enable_http2 (line 97: there is no \
              HTTP/2); tracing.enable_zipkin (line 132: trace headers pass as they are); ca_certs \
              (line 134: there is no TLS to backends)",
-            "router.yml:77: unknown, ignored: clientauthcertificate (line 77), capool (line 78)",
         ]
     );
 }
@@ -318,7 +337,8 @@ fn keys_of_our_own() {
 #[test]
 fn what_is_printed_reads_back() {
     for text in [
-        "",
+        "port: 80",
+        "workers: 2\nzone: $${z}\nlisteners: ['unix:/a$${b'] ",
         GOROUTER,
         OWN,
         "nats: off",
@@ -359,7 +379,7 @@ fn mask(config: &mut Config) {
 #[test]
 fn the_bus_is_off_only_when_nobody_wants_it() {
     let off = |text: &str| config(text).bus.is_none();
-    assert!(!off(""));
+    assert!(!off("port: 80"));
     assert!(off("nats: off"));
     assert!(off("routes: []"));
     assert!(off("routes_file: routes.yml"));
@@ -496,11 +516,6 @@ fn what_would_be_unsafe_is_refused() {
          checked, because there is no TLS listener",
     );
     refuse(
-        "route_services_secret: x",
-        "router.yml:1: route_services_secret: requests would pass by the route services that their \
-         routes are bound to",
-    );
-    refuse(
         "status:\n  enable_nontls_health_checks: false",
         "router.yml:2: status.enable_nontls_health_checks: nobody would answer health checks, \
          because there are none over TLS",
@@ -508,6 +523,13 @@ fn what_would_be_unsafe_is_refused() {
     refuse(
         "domains: [{name: x}]",
         "router.yml:1: domains: client certificates cannot be required by domain",
+    );
+    warn(
+        "route_services_secret: x",
+        &[
+            "router.yml:1: not supported, ignored: route_services_secret (line 1: a request to a \
+             route that is bound to a route service is answered with 502)",
+        ],
     );
     warn("client_cert_validation: require", &[]);
     warn("enable_verify_client_certificate_metadata: true", &[]);
@@ -524,7 +546,11 @@ fn what_would_be_unsafe_is_refused() {
 fn remarks() {
     warn(
         "drain_wait: 20",
-        &["router.yml:1: drain_wait: without a unit this is 20 nanoseconds"],
+        &["router.yml:1: drain_wait: without a unit this is 20 nanoseconds; write 20s for seconds"],
+    );
+    warn(
+        "drain_timeout: -1s",
+        &["router.yml:1: drain_timeout: \"-1s\" is below zero; it counts as 0s"],
     );
     warn(
         "listeners: [\":80\"]\nport: 81",
@@ -538,16 +564,25 @@ fn remarks() {
 
 #[test]
 fn static_routes_are_checked() {
+    let none = HashSet::new();
     let route = |uri: &str, backend: &str| {
         let text = format!("- uris: [\"{uri}\"]\n  backends: [\"{backend}\"]\n");
-        parse_routes(&text).map_err(|faults| faults[0].to_string())
+        parse_routes(&text, &none).map_err(|faults| faults[0].to_string())
     };
     assert_eq!(
         route("a.com/x", "b:80").unwrap()[0].backends[0].address,
         "b:80"
     );
-    assert!(route("*.a.com", "[::1]:80").is_ok());
-    assert!(route("[::1]", "127.0.0.1:80").is_ok());
+    for uri in [
+        "*.a.com",
+        "[::1]",
+        "[FD00::1]/x",
+        "127.0.0.1",
+        "a_b.com",
+        "xn--bcher-kva.com",
+    ] {
+        assert!(route(uri, "[::1]:80").is_ok(), "{uri}");
+    }
     for uri in [
         "",
         "/x",
@@ -558,6 +593,12 @@ fn static_routes_are_checked() {
         "*.",
         "a b.com",
         "a.com/x?y",
+        "bücher.com",
+        "a.com/ä",
+        "[0:0::1]",
+        "[::1",
+        "[127.0.0.1]",
+        "[fe80::1%eth0]",
     ] {
         assert!(route(uri, "b:80").is_err(), "{uri}");
     }
@@ -574,46 +615,260 @@ fn static_routes_are_checked() {
         assert!(route("a.com", backend).is_err(), "{backend}");
     }
     let faults = |text: &str| {
-        let faults = parse_routes(text).unwrap_err();
+        let faults = parse_routes(text, &none).unwrap_err();
         faults.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(faults("- {}\n"), ["1: routes.uris: names no route"]);
+    assert_eq!(
+        faults("- {}\n"),
+        [
+            "1: routes.uris: names no route",
+            "1: routes.backends: names no backend"
+        ]
+    );
     assert_eq!(
         faults("- uris: [a.com]\n  backend: []\n"),
-        ["2: routes.backend: no such key"]
+        [
+            "1: routes.backends: names no backend",
+            "2: routes.backend: no such key, did you mean backends?"
+        ]
     );
     assert_eq!(
         faults("routes:\n- uris: [a.com]\n  backends: [{address: \"b:80\", weight: 0}]\n"),
         ["3: routes.backends.weight: must be at least 1"]
     );
-    assert!(parse_routes("").unwrap().is_empty());
     assert_eq!(
-        parse_routes("routes: [{uris: [a.com], backends: [\"b:80\"]}]")
-            .unwrap()
-            .len(),
-        1
+        faults("- uris: [a.com]\n  backends: [\"b:80\"]\n  timeouts: {idle: 90}\n"),
+        [
+            "3: routes.timeouts.idle: without a unit this is 90 nanoseconds; write 90s for \
+          seconds"
+        ]
+    );
+    let one = "routes: [{uris: [a.com], backends: [\"b:80\"]}]";
+    assert_eq!(parse_routes(one, &none).unwrap().len(), 1);
+}
+
+#[test]
+fn the_same_twice_is_refused() {
+    let backends = "backends: [\"b:80\"]";
+    refuse(
+        &format!(
+            "routes:\n- {{uris: [a.com, b.com], {backends}}}\n- {{uris: A.com/, {backends}}}\n"
+        ),
+        "router.yml:3: routes.uris: \"A.com/\" is in line 2 already",
+    );
+    refuse(
+        &format!("routes:\n- uris:\n  - a.com/x\n  - a.com/x\n  {backends}\n"),
+        "router.yml:4: routes.uris: \"a.com/x\" is in line 3 already",
+    );
+    refuse(
+        "routes: [{uris: [a], backends: ['b:80', 'c:80', 'B:80']}]",
+        "router.yml:1: routes.backends: \"B:80\" is there twice; give it a weight",
+    );
+    let taken = HashSet::from([RouteKey::parse("a.com").unwrap()]);
+    let faults = parse_routes(&format!("- {{uris: [b.com, a.com], {backends}}}"), &taken);
+    assert_eq!(
+        faults.unwrap_err()[0].to_string(),
+        "1: routes.uris: \"a.com\" is in the configuration, too"
     );
 }
 
 #[test]
-fn files_are_checked_too() {
-    let missing = config("routes_file: /nonexistent/routes.yml")
-        .check_files()
-        .unwrap_err();
+fn nothing_said_about_routes_is_not_none() {
+    let none = HashSet::new();
+    for text in [
+        "",
+        "# - uris\n",
+        "---\n",
+        "null",
+        "~\n",
+        "{}",
+        "routes:\n",
+        "routes: ~",
+        "{routes: }",
+    ] {
+        let faults = parse_routes(text, &none).unwrap_err();
+        assert_eq!(
+            faults[0].to_string(),
+            "1: names no routes; [] is the list without any",
+            "{text}"
+        );
+    }
+    for text in ["[]", "routes: []", "--- []\n"] {
+        assert_eq!(parse_routes(text, &none), Ok(Vec::new()), "{text}");
+    }
+    refuse(
+        "routes:\nlisteners: ~\n",
+        "router.yml:1: routes: has no value; [] is the empty list\n\
+         router.yml:2: listeners: has no value; [] is the empty list",
+    );
+}
+
+#[test]
+fn a_misspelt_key_of_a_file_of_ours_is_a_mistake() {
+    refuse(
+        "listeners: [':80']\nroute_file: r.yml\nlogging: {levle: info, x: 1}\nfrontend: 1\n",
+        "router.yml:2: route_file: no such key, did you mean routes_file?\n\
+         router.yml:3: logging.levle: no such key, did you mean level?\n\
+         router.yml:3: logging.x: no such key\n\
+         router.yml:4: frontend: no such key",
+    );
+    refuse(
+        "listeners: [{adress: ':80'}]",
+        "router.yml:1: listeners.address: is missing\n\
+         router.yml:1: listeners.adress: no such key, did you mean address?",
+    );
+    refuse(
+        "workers: 2\nenable_sll: true\n",
+        "router.yml:2: enable_sll: no such key, did you mean enable_ssl?",
+    );
+    // It can only be meant for us.
+    refuse(
+        "port: 80\nlisteneers: [':80']",
+        "router.yml:2: listeneers: no such key, did you mean listeners?",
+    );
+    // Values that gorouter does not know make it ours as well.
+    refuse("nats: off\nx: 1", "router.yml:2: x: no such key");
+    refuse("status: {port: off}\nx: 1", "router.yml:2: x: no such key");
+    let junk = "clientauthcertificate: {certificate: []}\ncapool: {}\noauth: {port: 8443}\n";
+    warn(&format!("workers: 2\n{junk}"), &[]);
+    warn(
+        "x: 1\nport: 80",
+        &["router.yml:1: unknown, ignored: x (line 1)"],
+    );
+}
+
+#[test]
+fn durations_of_ours_have_a_unit() {
+    refuse(
+        "client_read_stall: 60",
+        "router.yml:1: client_read_stall: without a unit this is 60 nanoseconds; write 60s for \
+         seconds",
+    );
+    refuse(
+        "client_read_stall: -1s",
+        "router.yml:1: client_read_stall: must be more than 0s\n\
+         router.yml:1: client_read_stall: \"-1s\" is below zero; it counts as 0s",
+    );
     assert_eq!(
-        missing.to_string(),
-        "/nonexistent/routes.yml: cannot be read"
+        config("first_byte_timeout: 0").backend.first_byte_timeout,
+        None
     );
-    assert!(
-        config("html_error_template_file: /nonexistent/page")
-            .check_files()
-            .is_err()
+    // As Go reads it, also beside keys of ours.
+    let nanos = config("workers: 2\nendpoint_timeout: 60000000000");
+    assert_eq!(
+        nanos.backend.endpoint_timeout,
+        Some(Duration::from_secs(60))
     );
-    let page = std::env::temp_dir().join(format!("page-{}.html", std::process::id()));
-    std::fs::write(&page, "<p>\n{{.Nothing}}</p>").unwrap();
-    let bad = config(&format!("html_error_template_file: {}", page.display()));
-    let said = bad.check_files().unwrap_err().to_string();
-    assert!(said.contains("Nothing"), "{said}");
-    std::fs::remove_file(&page).unwrap();
-    assert!(config("").check_files().is_ok());
+}
+
+#[test]
+fn variables_are_replaced_in_files_of_ours() {
+    // cargo sets it for every test.
+    let name = "${CARGO_PKG_NAME}";
+    assert_eq!(
+        config(&format!("workers: 2\nzone: '{name}'")).process.zone,
+        "router"
+    );
+    assert_eq!(
+        config(&format!("port: 80\nzone: '{name}'")).process.zone,
+        name
+    );
+    assert_eq!(config("workers: 2\nzone: $${x}").process.zone, "${x}");
+    refuse(
+        "workers: 2\nzone: ${NOBODY_SETS_THIS}\nindex: ${NOR_THIS}\nnats: {pass: '${'}",
+        "router.yml:2: zone: ${NOBODY_SETS_THIS}: NOBODY_SETS_THIS is not set in the environment\n\
+         router.yml:3: index: ${NOR_THIS}: NOR_THIS is not set in the environment\n\
+         router.yml:4: nats.pass: ${ without its }; write $${ for a plain ${",
+    );
+    let routes = format!("- {{uris: ['{name}.com'], backends: ['b:80']}}");
+    let routes = parse_routes(&routes, &HashSet::new()).unwrap();
+    assert_eq!(routes[0].uris, ["router.com"]);
+}
+
+#[test]
+fn what_gorouter_takes_is_taken() {
+    let check = |text: &str, expected: &dyn Fn(&Config) -> bool| {
+        assert!(expected(&config(text)), "{text}");
+    };
+    check("logging: {level: ''}", &|c| c.logging.level == Level::Info);
+    check("logging: {level: DPANIC}", &|c| {
+        c.logging.level == Level::Error
+    });
+    for word in ["''", "unix-epoch", "rfc1123"] {
+        check(
+            &format!("logging: {{format: {{timestamp: {word}}}}}"),
+            &|c| c.logging.timestamp == Timestamp::UnixEpoch,
+        );
+    }
+    let fields = [ExtraField::BackendTime];
+    check(
+        "logging: {extra_access_log_fields: [x, backend_time, '']}",
+        &|c| c.access_log.format.extra_fields == fields,
+    );
+    check("backends: {max_conns: -1, max_attempts: -1}", &|c| {
+        (c.backend.max_conns, c.backend.max_attempts) == (0, 1)
+    });
+    check("max_idle_conns: -1\nmax_idle_conns_per_host: -1", &|c| {
+        (c.backend.max_idle, c.backend.max_idle_per_endpoint) == (0, 0)
+    });
+    check(
+        "max_request_header_bytes: -1\nmax_request_headers: -1",
+        &|c| c.client == Config::default().client,
+    );
+    check(
+        "max_response_header_bytes: -1\nmax_response_headers: -1",
+        &|c| c.backend == Config::default().backend,
+    );
+    check("go_max_procs: -7", &|c| c.workers == Workers::PerCore);
+    check("endpoint_timeout: -1s\nread_header_timeout: -1s", &|c| {
+        c.backend.endpoint_timeout.is_none() && c.client.head_timeout == Duration::from_secs(10)
+    });
+    check(
+        "debug_addr: ''\npid_file: ''\naccess_log: {file: ''}",
+        &|c| c.admin.debug.is_none() && c.process.pid_file.is_none() && c.access_log.file.is_none(),
+    );
+    // Thirty nanoseconds: somebody meant seconds.
+    let often = "prune_stale_droplets_interval: 30\nnats_client_ping_interval: 20";
+    let floor = Duration::from_millis(100);
+    check(often, &|c| {
+        c.registry.prune_interval == floor && c.bus.as_ref().unwrap().ping_interval == floor
+    });
+    // In a file of ours a word that nobody knows is a mistake.
+    refuse(
+        "workers: 2\nlogging: {format: {timestamp: rfc339}}",
+        "router.yml:2: logging.format.timestamp: \"rfc339\" is none of unix-epoch, rfc3339",
+    );
+}
+
+#[test]
+fn the_log_goes_where_its_readers_look() {
+    let output = |text: &str| config(text).logging.output;
+    assert_eq!(output("port: 80"), Output::Stdout);
+    assert_eq!(output(GOROUTER), Output::Stdout);
+    assert_eq!(output("workers: 2"), Output::Stderr);
+    assert_eq!(output("logging: {output: stdout}"), Output::Stdout);
+    assert_eq!(output("logging: {output: stderr}"), Output::Stderr);
+    assert_eq!(
+        config("logging: {format: {lines: text}}").logging.lines,
+        Lines::Text
+    );
+}
+
+#[test]
+fn quotes_that_are_missing_are_told() {
+    let check = |text: &str, hint: &str| {
+        let error = Config::parse(&"router.yml", text).unwrap_err().to_string();
+        assert!(error.contains(&format!("quote it: \"{hint}\"")), "{error}");
+    };
+    check("routes:\n- uris: [*.example.com]\n", "*.example.com");
+    check("listeners: [{address: [::]:80}]\n", "[::]:80");
+    check("listeners:\n- [::]:80\n", "[::]:80");
+    check("status: {host: [::1]}\n", "[::1]");
+}
+
+#[test]
+fn each_key_of_gorouter_is_read_or_judged() {
+    for key in GOROUTER_KEYS.split_whitespace() {
+        assert_ne!(ours::reads(key), unserved::judges(key), "{key}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use component::yaml::{Content, Fault, Node, Place, Report};
+use component::yaml::{self, Content, Fault, Node, Place, Report};
 
 /// What becomes of a key that is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ const TLS: &str = "part of the TLS listener";
 const BACKEND_TLS: &str = "there is no TLS to backends";
 const ROUTE_SERVICES: &str = "part of route services";
 const ENVELOPES: &str = "figures are at /metrics and /varz";
+const GENERATED: &str = "left there by programs that write gorouter's own structures to a file";
 const ROUTING_API: &str = "routes come from the bus and from files";
 
 /// Every key of gorouter that is not read.
@@ -92,9 +93,9 @@ const ROWS: &[Row] = &[
     Row("backends.private_key", Moot, Set, BACKEND_TLS),
     Row(
         "route_services_secret",
-        Refused,
+        Missing,
         Set,
-        "requests would pass by the route services that their routes are bound to",
+        "a request to a route that is bound to a route service is answered with 502",
     ),
     Row(
         "route_services_secret_decrypt_only",
@@ -264,10 +265,13 @@ const ROWS: &[Row] = &[
         "a matter of gorouter's health checker",
     ),
     Row("go", Moot, Set, "a setting of the Go runtime"),
+    Row("clientauthcertificate", Moot, Set, GENERATED),
+    Row("backends.clientauthcertificate", Moot, Set, GENERATED),
+    Row("capool", Moot, Set, GENERATED),
 ];
 
-/// Sorts the keys that nobody read: known ones get their verdict, and those that ask for something
-/// are named together in one warning; the rest are named in another.
+/// Gives the keys that nobody read and that are known their verdict; those that ask for something
+/// are named together in one warning. The rest stay unknown.
 pub(super) fn judge(root: &Node, report: &mut Report) {
     let mut missing = Vec::new();
     for Row(key, verdict, asks, because) in ROWS {
@@ -286,7 +290,6 @@ pub(super) fn judge(root: &Node, report: &mut Report) {
         .unknown
         .retain(|unknown| !ROWS.iter().any(|row| begins(row.0, &unknown.path)));
     warn_missing(missing, report);
-    warn_unknown(report);
 }
 
 fn warn_missing(mut missing: Vec<(Place, &str, &str)>, report: &mut Report) {
@@ -302,21 +305,16 @@ fn warn_missing(mut missing: Vec<(Place, &str, &str)>, report: &mut Report) {
     report.warnings.push(Fault { place, reason });
 }
 
-fn warn_unknown(report: &mut Report) {
-    report.unknown.sort_by_key(|unknown| unknown.place);
-    let Some(first) = report.unknown.first() else {
-        return;
-    };
-    let names: Vec<_> = report
-        .unknown
-        .iter()
-        .map(|u| format!("{} (line {})", u.path, u.place.line))
-        .collect();
-    let reason = format!("unknown, ignored: {}", names.join(", "));
-    report.warnings.push(Fault {
-        place: first.place,
-        reason,
-    });
+/// Whether `key`, or a mapping that it stands in, has a verdict.
+#[cfg(test)]
+pub(super) fn judges(key: &str) -> bool {
+    ROWS.iter().any(|row| begins(key, row.0))
+}
+
+/// The key of this table, at the root of a file, that is written much like `key`.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    let keys = ROWS.iter().map(|row| row.0);
+    yaml::nearest(key, keys.filter(|key| !key.contains('.')))
 }
 
 /// The table as comment lines for the example file.

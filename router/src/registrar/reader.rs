@@ -257,14 +257,15 @@ impl Reader {
                 link.refusal = None;
                 link.ask(now);
                 metrics.bus_state.set(RegistryMetrics::BUS_UP);
-                self.outlets.health.bus(true);
                 self.inbox.bus_back();
-                let nats_host = &*server;
-                if again {
-                    tracing::info!(nats_host, "nats-connection-reconnected");
+                let message = if again {
+                    "nats-connection-reconnected"
                 } else {
-                    tracing::info!(nats_host, "Successfully-connected-to-nats");
-                }
+                    "Successfully-connected-to-nats"
+                };
+                tracing::info!("nats-host" = &*server, "{message}");
+                // Behind the line: who waits for the bus finds it told.
+                self.outlets.health.bus(true);
             }
             Event::Disconnected => {
                 link.up = false;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -35,7 +35,8 @@ pub struct RouterProgram {
 pub struct RouterProcess {
     child: Child,
     log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
+    output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl RouterProgram {
@@ -93,28 +94,37 @@ impl RouterProgram {
             }
         }
         whole.push_str(yaml);
-        let file = self.directory.file("router.yml", whole);
+        self.spawn_as_it_is(&whole, &[])
+    }
+
+    /// Starts it with this configuration and nothing else, and with these variables in its
+    /// environment, and does not wait.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn_as_it_is(&self, yaml: &str, variables: &[(&str, &str)]) -> RouterProcess {
+        let file = self.directory.file("router.yml", yaml);
         let mut child = self
             .command()
             .arg("-c")
             .arg(file)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the router program can be started");
         let stderr = child.stderr.take().expect("it was piped");
-        let log = Arc::default();
-        let lines = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut log = lock(&lines);
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        let stdout = child.stdout.take().expect("it was piped");
+        let (log, output) = (Arc::default(), Arc::default());
+        let readers = vec![
+            reader(stderr, vec![Arc::clone(&log)]),
+            reader(stdout, vec![Arc::clone(&log), Arc::clone(&output)]),
+        ];
         RouterProcess {
             child,
             log,
-            reader: Some(reader),
+            output,
+            readers,
         }
     }
 
@@ -213,7 +223,13 @@ impl RouterProcess {
             .status()
     }
 
-    /// Its log so far.
+    /// What it has written to standard output so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        lock(&self.output).clone()
+    }
+
+    /// Its log so far: what it has written to standard error and standard output.
     #[must_use]
     pub fn log(&self) -> String {
         lock(&self.log).clone()
@@ -244,7 +260,7 @@ impl RouterProcess {
     }
 
     fn reader_ended(&self) -> bool {
-        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
+        self.readers.iter().all(JoinHandle::is_finished)
     }
 
     fn fail(&self, wanted: &str) -> ! {
@@ -279,9 +295,11 @@ impl RouterProcess {
             status = self.child.try_wait().expect("the router is our child");
             status.is_some()
         });
-        if ended && let Some(reader) = self.reader.take() {
+        if ended {
             // Its log is whole then.
-            reader.join().expect("the reader of the log does not panic");
+            for reader in self.readers.drain(..) {
+                reader.join().expect("the reader of the log does not panic");
+            }
         }
         status
     }
@@ -304,10 +322,23 @@ impl RouterProcess {
 impl Drop for RouterProcess {
     fn drop(&mut self) {
         self.kill();
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             reader.join().ok();
         }
     }
+}
+
+/// Adds the lines that come from `pipe` to each of `logs`, on a thread of its own.
+fn reader(pipe: impl Read + Send + 'static, logs: Vec<Arc<Mutex<String>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            for log in &logs {
+                let mut log = lock(log);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        }
+    })
 }
 
 fn lock(log: &Mutex<String>) -> MutexGuard<'_, String> {

@@ -165,59 +165,6 @@ fn a_bus_that_is_not_there_yet_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_check_tells_every_line_at_fault() {
-    let program = RouterProgram::new(PROGRAM);
-    let check = |yaml: &str, expected: &str| {
-        let file = program.directory().file("c.yml", yaml);
-        assert!(file.exists());
-        let output = program.run(&["-c", "c.yml", "--check"]);
-        let (out, err) = (
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        );
-        if expected == "ok" {
-            assert!(output.status.success(), "{yaml}: {err}");
-            assert_eq!(out, "ok\n", "{yaml}");
-        } else {
-            assert_eq!(output.status.code(), Some(1), "{yaml}: {out}{err}");
-            for part in expected.split(" & ") {
-                assert!(err.contains(part), "{yaml}: {err}");
-            }
-            let served = program.run(&["-c", "c.yml"]);
-            assert_eq!(served.status.code(), Some(1), "{yaml}");
-            assert_eq!(String::from_utf8(served.stderr).unwrap(), err, "{yaml}");
-        }
-    };
-    check("workers: 2\n", "ok");
-    check("workers: 2\nworkers: 3\n", "c.yml:2: ");
-    check(
-        "workers: 2\n\nlisteners: [{address: nowhere}]\n",
-        "c.yml:3: ",
-    );
-    check("workers: many\nroutes:\n  - uris: 5x: y\n", "c.yml:");
-    check(
-        "workers: many\nfrontend_idle_timeout: soon\n",
-        "c.yml:1: & c.yml:2: ",
-    );
-    check(
-        "disable_http: true\nenable_ssl: true\n",
-        "c.yml:1: & disable_http",
-    );
-    check("routes_file: missing.yml\n", "missing.yml");
-    let broken = "- uris: [a.test]\n  backends: ['nowhere']\n";
-    let broken = program.directory().file("routes.yml", broken);
-    check("routes_file: routes.yml\n", "routes.yml:2: ");
-    fs::remove_file(broken).unwrap();
-    let output = program.run(&["-c", "missing.yml", "--check"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("missing.yml")
-    );
-}
-
-#[test]
 fn what_keeps_it_from_starting_is_told_and_it_fails() {
     let program = RouterProgram::new(PROGRAM);
     let taken = Backend::start(script::echo());
