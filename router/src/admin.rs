@@ -82,6 +82,8 @@ pub enum Role {
 pub struct Admin {
     shared: Shared,
     started: Moment,
+    /// By the calendar of that moment: who looks at it takes another time for another start.
+    started_unix_nanos: u64,
     settings: Settings,
     auth: Auth,
     log_level: LogLevel,
@@ -94,9 +96,11 @@ pub struct Admin {
 impl Admin {
     /// Endpoints over these handles.
     pub fn new(shared: Shared, settings: Settings, log_level: LogLevel) -> Arc<Self> {
+        let started = shared.clock.read();
         Arc::new(Self {
             auth: Auth::new(settings.credentials.as_ref()),
-            started: shared.clock.read(),
+            started,
+            started_unix_nanos: shared.clock.unix_nanos(started),
             shared,
             settings,
             log_level,
@@ -127,7 +131,7 @@ impl Admin {
     }
 
     fn started_unix_nanos(&self) -> u64 {
-        self.shared.clock.unix_nanos(self.started)
+        self.started_unix_nanos
     }
 
     /// Milliseconds since the table changed or was confirmed.

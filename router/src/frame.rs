@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::regular_file;
 use crate::server::{Router, Running};
 
 /// How long a stopped router lets requests finish.
@@ -113,7 +114,7 @@ impl Service for RouterService {
                     tracing::info!(%address, "admin-listening");
                 }
                 if let Some(file) = &pid_file
-                    && let Err(error) = std::fs::write(file, std::process::id().to_string())
+                    && let Err(error) = regular_file::write(file, &std::process::id().to_string())
                 {
                     tracing::warn!(file = %file.display(), %error, "pid-file-not-written");
                 }

@@ -1,7 +1,7 @@
 //! Files that somebody names: read whole, and only if they are files.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -45,6 +45,21 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let metadata = file.metadata()?;
     check(&metadata)?;
     Ok((file, metadata))
+}
+
+/// Puts a text into a file, which is made if it is not there. Never waits for anybody.
+///
+/// # Errors
+/// As [`open`], but for writing.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    check(&file.metadata()?)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Whether it is a file.
@@ -99,6 +114,15 @@ mod tests {
         let pipe = directory.path().join("pipe");
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert_eq!(read(&pipe), Err("is a pipe, not a file".to_owned()));
+        // Nobody reads it, and somebody does.
+        assert!(write(&pipe, "text").is_err());
+        let _reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&pipe);
+        assert!(write(&pipe, "text").is_err());
+        write(&path, "less").unwrap();
+        assert_eq!(read(&path), Ok("less".to_owned()));
         assert_eq!(
             read(Path::new("/dev/null")),
             Err("is a device, not a file".to_owned())

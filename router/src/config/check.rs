@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use component::address::ListenAddress;
 use rustix::fs::{Access, access};
 
 use super::{Config, ConfigError, Read, in_file, leads_back, parse_routes, route_keys, text_of};
@@ -93,8 +94,16 @@ impl Config {
             ("pid_file", &self.process.pid_file, Folder::Needed),
             ("access_log.file", &self.access_log.file, Folder::Needed),
         ];
-        files.into_iter().filter_map(|(key, file, folder)| {
-            let file = file.as_deref()?;
+        let files = files
+            .into_iter()
+            .filter_map(|(key, file, folder)| Some((key, file.as_deref()?, folder)));
+        let sockets = self.listeners.iter().filter_map(|listener| {
+            let ListenAddress::Unix(path) = &listener.address else {
+                return None;
+            };
+            Some(("listeners", path.as_path(), Folder::Needed))
+        });
+        files.chain(sockets).filter_map(|(key, file, folder)| {
             let fault = writable(file, folder).err()?;
             Some(format!("{key}: {}: {fault}", file.display()))
         })
@@ -201,7 +210,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_at_once() {
         let said = check(
-            "workers: many\nlisteners: [':80']\nrouts: []\nroutes_file: '@/r.yml'\n\
+            "workers: many\nlisteners: ['unix:no/s']\nrouts: []\nroutes_file: '@/r.yml'\n\
              html_error_template_file: '@/page'\npid_file: '@/no/where'\naccess_log: {file: '@'}\n\
              snapshot_file: '@/r.yml/s'\n",
             &[("r.yml", "- {uris: [a]}\n- {backends: ['x:1']}\n")],
@@ -217,6 +226,7 @@ mod tests {
                 "c.yml: snapshot_file: r.yml/s: Not a directory (os error 20)",
                 "c.yml: pid_file: no/where: No such file or directory (os error 2)",
                 "c.yml: access_log.file: @: is a directory, not a file",
+                "c.yml: listeners: no/s: No such file or directory (os error 2)",
             ]
         );
     }
