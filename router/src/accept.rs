@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
-use rustix::net::{SocketFlags, accept_with};
 use router_core::cidr::canonical_socket;
+use rustix::net::{SocketFlags, accept_with};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 

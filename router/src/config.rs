@@ -8,8 +8,8 @@
 
 mod admin;
 mod backend;
-mod connection;
 mod check;
+mod connection;
 mod frontend;
 mod headers;
 mod logging;
@@ -34,8 +34,8 @@ use crate::regular_file;
 
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
-pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use check::{Checked, Depth};
+pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
 pub use headers::{
     ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,

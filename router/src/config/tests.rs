@@ -614,6 +614,11 @@ fn static_routes_are_checked() {
     ] {
         assert!(route("a.com", backend).is_err(), "{backend}");
     }
+}
+
+#[test]
+fn every_mistake_of_a_routes_file_has_its_line() {
+    let none = HashSet::new();
     let faults = |text: &str| {
         let faults = parse_routes(text, &none).unwrap_err();
         faults.iter().map(ToString::to_string).collect::<Vec<_>>()
