@@ -20,9 +20,12 @@ pub use facts::{Description, Facts, RouteOptions, RoutePolicy, TooMuchText};
 pub use stats::{EndpointStats, InFlight};
 pub use tags::TagValue;
 
-/// Names an endpoint for as long as the process lives. Never used twice.
+/// Names an endpoint, and what a connection to it is, for as long as the process lives. Never used
+/// twice.
 ///
-/// An endpoint that is registered again with other facts keeps its id, and its [`EndpointStats`].
+/// An endpoint that is registered again with other facts keeps its [`EndpointStats`], and its id as
+/// long as [`Facts::connects_as`] it did: a connection that was kept under an id may always be used
+/// for it again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct EndpointId(pub u64);
 
@@ -97,12 +100,13 @@ impl Endpoint {
         }
     }
 
-    /// The same endpoint with other facts: it stays known under its id, with its counts and marks.
+    /// The same endpoint with other facts, and with its counts and marks. It is known as `id` from
+    /// then on, which is its own where it is still connected to in the same way.
     #[must_use]
-    pub fn updated(&self, facts: Facts, origin: Origin, now: Tick) -> Self {
+    pub fn updated(&self, id: EndpointId, facts: Facts, origin: Origin, now: Tick) -> Self {
         Self {
             stats: Arc::clone(&self.stats),
-            ..Self::new(self.id, facts, origin, now)
+            ..Self::new(id, facts, origin, now)
         }
     }
 

@@ -24,8 +24,8 @@ pub struct Pool {
     /// Whose turn it is, for all workers together.
     next: AtomicU32,
     balance: Balance,
-    /// The options are the operator's, which registrations do not change.
-    operator_options: bool,
+    /// Whose options are those of the route.
+    speaker: Option<EndpointId>,
 }
 
 /// What a request needs of an endpoint.
@@ -73,7 +73,7 @@ impl Pool {
             options: None,
             next: AtomicU32::new(first_turn),
             balance: Balance::default(),
-            operator_options: false,
+            speaker: None,
         }
     }
 
@@ -90,6 +90,13 @@ impl Pool {
     /// How endpoints are chosen.
     pub fn balance(&self) -> Balance {
         self.balance
+    }
+
+    /// The endpoint that speaks for the route: [`Self::options`] are those that it brought.
+    pub fn speaker(&self) -> Option<&Arc<Endpoint>> {
+        let speaker = self.speaker?;
+        let mut endpoints = self.endpoints().iter();
+        endpoints.find(|endpoint| endpoint.id() == speaker)
     }
 
     /// Wishes that hold for the whole route.
@@ -150,35 +157,45 @@ impl Pool {
     }
 
     pub(crate) fn insert(&mut self, endpoint: Arc<Endpoint>, default: Balance) {
-        self.adopt_options(&endpoint, default);
+        self.hear(&endpoint, default);
         self.members.push(endpoint);
     }
 
     pub(crate) fn replace(&mut self, index: usize, endpoint: Arc<Endpoint>, default: Balance) {
-        self.adopt_options(&endpoint, default);
+        self.hear(&endpoint, default);
         self.members.replace(index, endpoint);
     }
 
-    pub(crate) fn remove(&mut self, index: usize) -> Arc<Endpoint> {
+    pub(crate) fn remove(&mut self, index: usize, default: Balance) -> Arc<Endpoint> {
         let removed = self.members.remove(index);
-        self.operator_options = self
-            .endpoints()
-            .iter()
-            .any(|endpoint| endpoint.origin().is_operator());
+        if self.speaker == Some(removed.id()) {
+            // Of those whose word counts most, the one that was heard last; of several at one
+            // moment the one that came last.
+            let order = |endpoint: &&Arc<Endpoint>| (endpoint.origin().rank(), endpoint.renewed());
+            let next = self.endpoints().iter().max_by_key(order).cloned();
+            self.follow(next.as_deref(), default);
+        }
         removed
     }
 
-    /// The last registration decides for the route, but never against the operator.
-    fn adopt_options(&mut self, endpoint: &Endpoint, default: Balance) {
-        let by_operator = endpoint.origin().is_operator();
-        if by_operator || !self.operator_options {
-            self.operator_options = by_operator;
-            self.options = endpoint.facts().options().cloned();
-            self.balance = self
-                .options()
-                .and_then(|options| options.balance)
-                .unwrap_or(default);
+    /// The last registration decides for the route, but never against somebody whose word counts
+    /// more: a registrar not against the operator, a file not against the configuration.
+    fn hear(&mut self, endpoint: &Endpoint, default: Balance) {
+        let speaks = self
+            .speaker()
+            .is_none_or(|speaker| endpoint.origin().rank() >= speaker.origin().rank());
+        if speaks {
+            self.follow(Some(endpoint), default);
         }
+    }
+
+    fn follow(&mut self, speaker: Option<&Endpoint>, default: Balance) {
+        self.speaker = speaker.map(Endpoint::id);
+        self.options = speaker.and_then(|speaker| speaker.facts().options().cloned());
+        self.balance = self
+            .options()
+            .and_then(|options| options.balance)
+            .unwrap_or(default);
     }
 }
 
@@ -190,7 +207,7 @@ impl Clone for Pool {
             options: self.options.clone(),
             next: AtomicU32::new(self.next.load(Relaxed)),
             balance: self.balance,
-            operator_options: self.operator_options,
+            speaker: self.speaker,
         }
     }
 }

@@ -226,7 +226,13 @@ impl Registry {
         } else {
             let known = Arc::clone(known);
             let component = self.component(&facts);
-            let updated = known.updated(facts, origin, now).with_component(component);
+            let id = if known.facts().connects_as(&facts) {
+                known.id()
+            } else {
+                self.fresh_id()
+            };
+            let updated = known.updated(id, facts, origin, now);
+            let updated = updated.with_component(component);
             let endpoint = Arc::new(updated.with_digest(digest));
             self.counts.updated += 1;
             self.edit(&key, |pool, default| {
@@ -325,7 +331,7 @@ impl Registry {
             self.table.remove(key);
             change.push(Event::RouteRemoved { key: key.clone() });
         } else {
-            self.edit(key, |pool, _| pool.remove(index));
+            self.edit(key, |pool, default| pool.remove(index, default));
             if last {
                 self.empty_since.insert(key.clone(), now);
             }

@@ -4,9 +4,10 @@
 //! at the end. Frames are decoded one by one: what comes before a damaged one stands.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Digest, Facts, Origin};
+use crate::endpoint::{Digest, Endpoint, Facts, Origin};
 use crate::registration::Registration;
 use crate::route::RouteKey;
 use crate::table::RouteTable;
@@ -73,7 +74,13 @@ pub fn write<E>(
     let mut frame = Vec::with_capacity(FRAME + FRAME / 8);
     for pool in table.iter() {
         let (host, path) = (pool.key().host(), pool.key().path());
-        for endpoint in pool.endpoints() {
+        // Who speaks for the route comes last, and so does when the snapshot is read back.
+        let speaker = pool.speaker();
+        let speaks = |endpoint: &&Arc<Endpoint>| {
+            speaker.is_some_and(|speaker| Arc::ptr_eq(speaker, endpoint))
+        };
+        let others = pool.endpoints().iter().filter(|other| !speaks(other));
+        for endpoint in others.chain(speaker) {
             if endpoint.origin().is_operator() {
                 continue;
             }
@@ -368,6 +375,42 @@ mod tests {
         assert_eq!(registrations.damage(), None);
         registry.check_invariants();
         registry
+    }
+
+    #[test]
+    fn who_spoke_for_a_route_speaks_for_it_again() {
+        let wishing = |host, hash_header: &str| {
+            let options = RouteOptions {
+                hash_header: hash_header.to_owned(),
+                ..RouteOptions::default()
+            };
+            let given = Description {
+                host,
+                port: 80,
+                options,
+                ..Description::default()
+            };
+            Command::Register(claim("a.test", &given))
+        };
+        let spoken = |registry: &Registry| {
+            let table = registry.table();
+            let pool = table.get(&RouteKey::parse("a.test").unwrap()).unwrap();
+            pool.options().unwrap().hash_header.clone()
+        };
+        let mut before = Registry::new(RegistryConfig::default());
+        for (host, hash_header) in [("x", "a"), ("y", "b"), ("z", "c"), ("y", "d")] {
+            before.apply(wishing(host, hash_header), Tick::default());
+        }
+        let mut bytes = Vec::new();
+        let out = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok::<(), ()>(())
+        };
+        assert_eq!(write(&before.table(), 0, out), Ok(3));
+        let mut after = Registry::new(RegistryConfig::default());
+        let snapshot = Snapshot::open(&bytes).unwrap();
+        after.restore(snapshot.registrations(0, HOUR), Tick::default());
+        assert_eq!((spoken(&before), spoken(&after)), ("d".into(), "d".into()));
     }
 
     #[test]

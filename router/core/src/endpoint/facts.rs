@@ -258,6 +258,16 @@ impl Facts {
         self.options.as_ref()
     }
 
+    /// Whether a connection made by `other` is one that would be made by these: to the same address,
+    /// encrypted or not, to the same identity, and in the same protocol.
+    pub fn connects_as(&self, other: &Self) -> bool {
+        let way = |facts: &Self| (facts.tls, facts.port);
+        way(self) == way(other)
+            && self.address() == other.address()
+            && self.protocol() == other.protocol()
+            && self.san() == other.san()
+    }
+
     /// Whether the parts fit together; they may come from a file.
     pub(crate) fn is_sound(&self) -> bool {
         let mut start = 0;
@@ -348,6 +358,61 @@ mod tests {
             (Duration::from_secs(120), 1)
         );
         assert!(facts.options().is_none());
+    }
+
+    #[test]
+    fn what_a_connection_is_depends_on_where_to_and_how() {
+        let base = || Description {
+            host: "10.0.0.1",
+            port: 80,
+            ..Description::default()
+        };
+        let check = |name: &str, other: Description<'_>, expected: bool| {
+            let (one, other) = (Facts::new(&base()).unwrap(), Facts::new(&other).unwrap());
+            assert_eq!(one.connects_as(&other), expected, "{name}");
+            assert_eq!(other.connects_as(&one), expected, "{name}");
+        };
+        check("the same", base(), true);
+        check("app", Description { app: "b", ..base() }, true);
+        let instance_id = "i";
+        check(
+            "id",
+            Description {
+                instance_id,
+                ..base()
+            },
+            true,
+        );
+        check(
+            "weight",
+            Description {
+                weight: 7,
+                ..base()
+            },
+            true,
+        );
+        let protocol = "http1";
+        check("http1", Description { protocol, ..base() }, true);
+        check(
+            "tls",
+            Description {
+                tls: true,
+                ..base()
+            },
+            false,
+        );
+        check("san", Description { san: "i", ..base() }, false);
+        check("port", Description { port: 81, ..base() }, false);
+        check(
+            "host",
+            Description {
+                host: "10.0.0.2",
+                ..base()
+            },
+            false,
+        );
+        let protocol = "http2";
+        check("http2", Description { protocol, ..base() }, false);
     }
 
     #[test]

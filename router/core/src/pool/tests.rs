@@ -377,9 +377,9 @@ fn members_come_and_go() {
     let mut pool = abc(Balance::RoundRobin);
     assert_eq!(pool.find("b:1").map(|(index, _)| index), Some(1));
     assert!(pool.find("d:1").is_none());
-    assert_eq!(pool.remove(1).address(), "b:1");
-    assert_eq!(pool.remove(0).address(), "a:1");
+    assert_eq!(pool.remove(1, Balance::RoundRobin).address(), "b:1");
+    assert_eq!(pool.remove(0, Balance::RoundRobin).address(), "a:1");
     assert_eq!(pool.find("c:1").map(|(index, _)| index), Some(0));
-    assert_eq!(pool.remove(0).address(), "c:1");
+    assert_eq!(pool.remove(0, Balance::RoundRobin).address(), "c:1");
     assert!(pool.endpoints().is_empty());
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Registry;
+use crate::endpoint::Origin;
 
 impl Registry {
     /// What must hold after every change. Checked in debug builds only; costs a scan.
@@ -31,7 +32,22 @@ impl Registry {
                 );
                 assert!(endpoint.id().0 < self.next_id, "an id from nowhere");
             }
+            let speaker = pool.speaker();
+            let said = speaker.and_then(|speaker| speaker.facts().options());
+            assert_eq!(
+                pool.options(),
+                said.map(|options| &**options),
+                "{key} has options that nobody brought"
+            );
+            let mut origins = pool.endpoints().iter().map(|endpoint| endpoint.origin());
+            let operated = origins.any(Origin::is_operator);
+            assert_eq!(
+                speaker.is_some_and(|speaker| speaker.origin().is_operator()),
+                operated,
+                "somebody speaks for {key} in place of the operator"
+            );
             let is_empty = pool.endpoints().is_empty();
+            assert_eq!(speaker.is_none(), is_empty, "nobody speaks for {key}");
             assert_eq!(
                 is_empty,
                 self.empty_since.contains_key(key),

@@ -173,9 +173,130 @@ fn an_update_in_place_keeps_id_counts_and_marks() {
     );
     assert_eq!(names(&change), ["endpoint~"]);
     let after = registry.only("a.test");
-    assert_eq!((after.id(), after.facts().app()), (before.id(), "other"));
+    assert_eq!(after.facts().app(), "other");
     assert!(after.facts().is_tls());
     assert!(Arc::ptr_eq(after.stats(), before.stats()));
+}
+
+#[test]
+fn an_id_stands_for_one_way_to_connect() {
+    let mut registry = registry(config());
+    let mut id_of = |given: Description<'_>| {
+        registry.on(0, "a.test", given);
+        registry.only("a.test").id()
+    };
+    let plain = id_of(host("x"));
+    let app = Description {
+        app: "other",
+        ..host("x")
+    };
+    assert_eq!(id_of(app), plain);
+    let named = |san| Description { san, ..tls("x") };
+    let ids = [
+        plain,
+        id_of(named("i-1")),
+        id_of(named("i-2")),
+        id_of(tls("x")),
+        id_of(Description {
+            protocol: "http2",
+            ..tls("x")
+        }),
+        id_of(host("x")),
+    ];
+    let different: BTreeSet<EndpointId> = ids.into_iter().collect();
+    assert_eq!(different.len(), ids.len(), "{ids:?}");
+}
+
+/// An endpoint with wishes that tell it from others.
+fn wishing(name: &str, max_conns: u32) -> Description<'_> {
+    let policy = RoutePolicy {
+        max_conns: Some(max_conns),
+        first_byte: Some(Duration::from_secs(u64::from(max_conns))),
+        ..RoutePolicy::default()
+    };
+    let options = RouteOptions {
+        balance: Some(Balance::LeastConnection),
+        route_service_url: format!("https://rs-{max_conns}.test"),
+        policy,
+        ..RouteOptions::default()
+    };
+    Description {
+        options,
+        ..host(name)
+    }
+}
+
+/// The limit of connections, the balance and the route service of `a.test`.
+fn rules(registry: &Registry) -> (Option<u32>, Balance, String) {
+    let pool = registry.table.get(&RouteKey::parse("a.test").unwrap());
+    let pool = pool.unwrap();
+    (
+        pool.policy().and_then(|policy| policy.max_conns),
+        pool.balance(),
+        pool.options()
+            .map(|options| options.route_service_url.clone())
+            .unwrap_or_default(),
+    )
+}
+
+#[test]
+fn the_operators_policy_leaves_with_the_operators_endpoints() {
+    let none = (None, Balance::RoundRobin, String::new());
+    let mut registry = registry(config());
+    registry.on(0, "a.test", host("x"));
+    registry.files(Origin::Static, vec![claim("a.test", wishing("y", 7))]);
+    let seven = "https://rs-7.test".to_owned();
+    assert_eq!(
+        rules(&registry),
+        (Some(7), Balance::LeastConnection, seven.clone())
+    );
+    registry.files(Origin::Static, vec![]);
+    assert_eq!(rules(&registry), none);
+
+    // Of several that remain, the last one that was heard speaks.
+    registry.on(1, "a.test", wishing("v", 2));
+    registry.on(2, "a.test", wishing("w", 3));
+    registry.on(3, "a.test", wishing("v", 2));
+    registry.files(Origin::Static, vec![claim("a.test", wishing("y", 7))]);
+    registry.files(Origin::Static, vec![]);
+    assert_eq!(rules(&registry).0, Some(2));
+    registry.off(4, "a.test", "v");
+    assert_eq!(rules(&registry).0, Some(3));
+    registry.off(4, "a.test", "w");
+    assert_eq!(rules(&registry), none, "x never wished for anything");
+}
+
+#[test]
+fn the_wishes_of_who_lapsed_or_was_somebody_else_are_forgotten() {
+    let secure = Description {
+        tls: true,
+        ..wishing("z", 5)
+    };
+    let mut registry = registry(config());
+    registry.on(0, "a.test", wishing("x", 2));
+    registry.on(0, "a.test", secure);
+    let key = RouteKey::parse("a.test").unwrap();
+    let endpoint = registry.table.get(&key).unwrap().speaker().cloned();
+    registry.prune_endpoint(&key, &endpoint.unwrap(), at(1));
+    assert_eq!(rules(&registry).0, Some(2));
+    registry.on(THRESHOLD, "a.test", host("y"));
+    registry.on(THRESHOLD, "a.test", wishing("w", 9));
+    registry.off(THRESHOLD, "a.test", "w");
+    assert_eq!(rules(&registry).0, None, "y was heard after x");
+    assert_eq!(registry.pruned(THRESHOLD + 1), 1);
+    assert_eq!(rules(&registry).0, None);
+}
+
+#[test]
+fn the_configuration_speaks_before_the_routes_file_however_often_that_is_read() {
+    let mut registry = registry(config());
+    registry.files(Origin::Static, vec![claim("a.test", wishing("x", 7))]);
+    registry.files(Origin::RoutesFile, vec![claim("a.test", wishing("y", 8))]);
+    assert_eq!(rules(&registry).0, Some(7));
+    registry.files(Origin::RoutesFile, vec![claim("a.test", wishing("y", 9))]);
+    assert_eq!(rules(&registry).0, Some(7));
+    registry.files(Origin::Static, vec![]);
+    assert_eq!(rules(&registry).0, Some(9));
 }
 
 #[test]

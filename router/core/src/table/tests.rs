@@ -27,7 +27,7 @@ fn add(table: &mut RouteTable, uri: &str, serving: bool) {
         || Pool::new(key.clone(), 0),
         |pool| {
             while !pool.endpoints().is_empty() {
-                pool.remove(0);
+                pool.remove(0, Balance::RoundRobin);
             }
             if serving {
                 pool.insert(endpoint(), Balance::RoundRobin);
