@@ -79,6 +79,8 @@ fn liberal_where_nothing_can_be_misunderstood() {
     );
     assert_eq!(reads(r#"{"options":{"unknown":1}}"#), Register::default());
     assert_eq!(reads(r#"{"host":"a\u0062c"}"#).host, "abc");
+    assert_eq!(reads(r#"{"port":80,"port":81}"#).port, 81);
+    assert_eq!(reads(r#"{"Port":80,"HOST":"h","host":null}"#).host, "h");
 }
 
 #[test]
@@ -89,7 +91,6 @@ fn a_field_of_the_wrong_type_drops_the_message() {
     rejects(r#""text""#, "object");
     rejects(r#"{"host":"h""#, "EOF");
     rejects("{}}", "trailing");
-    rejects(r#"{"port":80,"port":81}"#, "duplicate field");
     rejects(r#"{"port":"80"}"#, "invalid type: string");
     rejects(r#"{"port":65536}"#, "expected u16");
     rejects(r#"{"port":-1}"#, "expected u16");
@@ -101,7 +102,7 @@ fn a_field_of_the_wrong_type_drops_the_message() {
     rejects(r#"{"tags":[]}"#, "object of strings");
     rejects(r#"{"stale_threshold_in_seconds":"120"}"#, "expected i64");
     rejects(r#"{"options":{"hash_balance":"much"}}"#, "not a number");
-    rejects(r#"{"options":7}"#, "expected struct RouteOptions");
+    rejects(r#"{"options":7}"#, "expected an object");
 }
 
 #[test]

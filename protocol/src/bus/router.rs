@@ -3,12 +3,12 @@
 //! Field names and meanings are those of the public Cloud Foundry messages, so that any registrar
 //! or emitter that speaks them works with us.
 
+mod decode;
 mod glimpse;
 mod tags;
 
 use serde::{Deserialize, Serialize};
 
-use super::liberal;
 use super::subject::{DecodeError, Message, Subject, json_message};
 pub use glimpse::Glimpse;
 pub use tags::Tags;
@@ -28,131 +28,79 @@ pub const ROUTER_PATTERN: &str = "router.*";
 ///
 /// The same message serves to register and to unregister; the latter needs no more than `uris`,
 /// `host` and a port. A text that was not sent is empty, a number that was not sent is 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+///
+/// It is read as Go's decoder would read it: keys in any case, of several the last one, and `null`
+/// for what is not said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Register {
     /// Host names, each with an optional leading `*.` label and an optional path.
-    #[serde(deserialize_with = "liberal::or_default")]
     pub uris: Vec<String>,
     /// Address of the backend, a name or an IP address.
-    #[serde(deserialize_with = "liberal::or_default")]
     pub host: String,
     /// Plaintext port.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub port: u16,
     /// TLS port; when not 0 it replaces `port`, and the backend is spoken to over TLS.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub tls_port: u16,
     /// `http1` (also when empty) or `http2`.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub protocol: String,
     /// Id of the app.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub app: String,
     /// Id of this running copy of the app.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub private_instance_id: String,
     /// Number of this running copy among its peers.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub private_instance_index: String,
     /// The name that the backend's certificate must carry.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub server_cert_domain_san: String,
     /// Labels for metrics and for selecting an instance.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "Tags::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
     /// Which routers shall serve this; empty means those that serve the shared routes.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub isolation_segment: String,
     /// A service that requests pass through first; `https` only.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub route_service_url: String,
     /// How long the claim holds without renewal, in seconds; 0 is the router's default, which is
     /// also the most that is granted.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub stale_threshold_in_seconds: i64,
     /// When the sender came to know of the endpoint, in nanoseconds since 1970.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub endpoint_updated_at_ns: i64,
     /// Where the backend runs.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub availability_zone: String,
     /// Wishes that hold for the route as a whole; the last registration decides.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub options: RouteOptions,
 }
 
 json_message!(Register);
 
 /// Wishes of a registration that hold for the whole route.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RouteOptions {
     /// `round-robin`, `least-connection` or `hash`; empty means the router's default.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub loadbalancing: String,
     /// The request header whose value is hashed.
-    #[serde(
-        deserialize_with = "liberal::or_default",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub hash_header: String,
     /// How far above the average load an endpoint may go; 0 is no bound.
-    #[serde(
-        deserialize_with = "liberal::number",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(skip_serializing_if = "is_default")]
     pub hash_balance: f64,
     /// `any`, `org` or `space`.
-    #[serde(deserialize_with = "liberal::text", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub route_policy_scope: String,
     /// Comma-separated `cf:app:<guid>`, `cf:space:<guid>`, `cf:org:<guid>`, `cf:any`.
-    #[serde(deserialize_with = "liberal::text", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub route_policy_sources: String,
 }
 

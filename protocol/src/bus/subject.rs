@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
+use super::liberal;
+
 /// The name of a bus subject, bound to the one type of message published there.
 pub struct Subject<M> {
     name: &'static str,
@@ -84,7 +86,14 @@ impl std::error::Error for DecodeError {}
 /// Reads a JSON object; a list of its values in order is not one, whatever serde makes of it.
 pub(super) fn from_object<M: DeserializeOwned>(payload: &[u8]) -> Result<M, DecodeError> {
     match payload.trim_ascii_start().first() {
-        Some(b'{') => Ok(serde_json::from_slice(payload)?),
+        Some(b'{') => match serde_json::from_slice(payload) {
+            Ok(message) => Ok(message),
+            // Rare enough to be read twice.
+            Err(error) => match liberal::mended(payload) {
+                Some(mended) => Ok(serde_json::from_slice(&mended)?),
+                None => Err(error.into()),
+            },
+        },
         _ => Err(DecodeError {
             reason: "a JSON object was expected".to_owned(),
         }),

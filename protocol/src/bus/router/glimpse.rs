@@ -1,24 +1,25 @@
 //! A look at a registration without taking it apart.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::bus::liberal::means;
 
 /// What a [`Register`](super::Register) message claims, and nothing else it says. Its texts lie in
 /// the message: nothing is copied.
 ///
 /// For readers that know the message already. Whatever is unusual about one (an escaped character,
-/// a field twice, another type) is an error here, and no error of the message.
-#[derive(Debug, Deserialize)]
+/// a field twice or in another case, another type) is left to them.
+#[derive(Debug)]
 pub struct Glimpse<'a> {
     /// Host names, perhaps with a path.
-    #[serde(borrow)]
     pub uris: Vec<&'a str>,
     /// Address or name of the backend.
     pub host: &'a str,
     /// Port for plaintext.
-    #[serde(default)]
     pub port: u16,
     /// Port for TLS; takes the place of `port` when it is not 0.
-    #[serde(default)]
     pub tls_port: u16,
 }
 
@@ -26,7 +27,73 @@ impl<'a> Glimpse<'a> {
     /// Looks at a message; nothing when it has to be read properly.
     #[must_use]
     pub fn of(payload: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(payload).ok()
+        let Fields {
+            uris,
+            host,
+            port,
+            tls_port,
+        } = serde_json::from_slice(payload).ok()?;
+        Some(Self {
+            uris: uris?,
+            host: host?,
+            port: port.unwrap_or_default(),
+            tls_port: tls_port.unwrap_or_default(),
+        })
+    }
+}
+
+/// What has been seen of a message.
+#[derive(Default)]
+struct Fields<'a> {
+    uris: Option<Vec<&'a str>>,
+    host: Option<&'a str>,
+    port: Option<u16>,
+    tls_port: Option<u16>,
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "uris" => once(&mut map, &mut fields.uris)?,
+                "host" => once(&mut map, &mut fields.host)?,
+                "port" => once(&mut map, &mut fields.port)?,
+                "tls_port" => once(&mut map, &mut fields.tls_port)?,
+                key if NAMES.iter().any(|name| means(key, name)) => {
+                    return Err(A::Error::custom("spelled unusually"));
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(fields)
+    }
+}
+
+const NAMES: [&str; 4] = ["uris", "host", "port", "tls_port"];
+
+fn once<'de, A, T>(map: &mut A, field: &mut Option<T>) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    match field.replace(map.next_value()?) {
+        None => Ok(()),
+        Some(_) => Err(A::Error::custom("said twice")),
     }
 }
 
@@ -49,6 +116,8 @@ mod tests {
             &br#"{"uris":["\u0061.test"],"host":"10.0.0.1","port":80}"#[..],
             br#"{"uris":["a.test"],"host":"10.0.0.1","port":"80"}"#,
             br#"{"uris":["a.test"],"uris":["b.test"],"host":"10.0.0.1"}"#,
+            br#"{"uris":["a.test"],"host":"10.0.0.1","Host":"10.0.0.2"}"#,
+            br#"{"uris":["a.test"],"host":"10.0.0.1","por\u0074":81}"#,
             br#"{"uris":null,"host":"10.0.0.1"}"#,
             br#"{"host":"10.0.0.1"}"#,
             b"{",
