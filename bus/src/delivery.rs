@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
-use async_nats::Subject as Address;
 use bytes::Bytes;
 use protocol::bus::{DecodeError, Message};
+
+use crate::Address;
 
 /// The message type of a delivery whose subject does not tell: one selected by a pattern.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,5 @@
 //! What can go wrong on the bus.
 
-use std::error::Error;
-
 use protocol::bus::DecodeError;
 
 /// Why the bus did not do what it was asked.
@@ -47,7 +45,7 @@ pub enum BusError {
         #[source]
         source: DecodeError,
     },
-    /// The connection was closed for good, by us.
+    /// What keeps the connection has ended. Another [`Bus`](crate::Bus) has to be made.
     #[error("the bus is closed")]
-    Closed(#[source] Box<dyn Error + Send + Sync>),
+    Closed,
 }

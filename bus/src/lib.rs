@@ -14,9 +14,9 @@ mod pattern;
 mod status;
 mod subscription;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Subject as Address;
 use bytes::Bytes;
 use protocol::bus::{Message, Subject};
 
@@ -28,6 +28,9 @@ pub use status::{Event, Events, Status};
 pub use subscription::Subscription;
 
 use subscription::Source;
+
+/// The name of a subject, or a pattern.
+type Address = Arc<str>;
 
 /// A handle on one connection to the bus. The connection is closed with the last of its handles
 /// and subscriptions.
@@ -43,12 +46,16 @@ enum Connection {
 }
 
 impl Bus {
-    /// Starts to connect and returns at once. It tries forever, on the runtime of the caller.
+    /// Starts to connect and returns at once. It tries forever, in a task on the runtime of the
+    /// caller. Should that task ever end, events and subscriptions end with it.
     ///
     /// # Errors
     /// [`BusError::Options`]. That no server is there is not an error.
-    pub async fn connect(options: &Options) -> Result<Self, BusError> {
-        let connection = nats::Connection::open(options).await?;
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn connect(options: &Options) -> Result<Self, BusError> {
+        let connection = nats::Connection::open(options)?;
         Ok(Self {
             connection: Connection::Nats(connection),
         })
@@ -121,7 +128,7 @@ impl Bus {
         answer: &A,
     ) -> Result<(), BusError> {
         match delivery.reply() {
-            Some(to) => self.send(to.clone(), answer.encode().into()).await,
+            Some(to) => self.send(Arc::clone(to), answer.encode().into()).await,
             None => Ok(()),
         }
     }

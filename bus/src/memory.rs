@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::Subject as Address;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use crate::Address;
 use crate::error::BusError;
 use crate::pattern;
 use crate::status::Status;
@@ -105,6 +105,7 @@ fn disconnect(connection: &watch::Sender<Status>) {
     connection.send_modify(|status| {
         status.connected = false;
         status.disconnects += 1;
+        status.loss = Some("the hub was stopped".into());
     });
 }
 
@@ -196,7 +197,7 @@ impl Connection {
             state.inboxes += 1;
             format!("_INBOX.{}", state.inboxes).into()
         };
-        let mut answers = self.subscribe(inbox.clone())?;
+        let mut answers = self.subscribe(Arc::clone(&inbox))?;
         let question = Message {
             subject,
             payload,

@@ -1,37 +1,49 @@
 //! The bus over the network.
+//!
+//! The protocol is spoken here and not by a library, so that nothing a server says can cost more
+//! than it may, and every end of a connection is seen by whoever uses it.
 
 mod choice;
+mod client;
+mod decoder;
+mod dial;
 mod tls;
 
-use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use async_nats::connection::State;
-use async_nats::{
-    Client, ConnectOptions, PublishErrorKind, ReconnectToServer, RequestErrorKind, ServerAddr,
-    ServerInfo, Subject as Address, SubscribeErrorKind,
-};
 use bytes::Bytes;
-use tokio::sync::watch;
+use rustls::ClientConfig;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::Address;
 use crate::error::BusError;
 use crate::options::Options;
+use crate::pattern;
 use crate::status::Status;
-use choice::{Choice, Past};
+use client::{Client, Command, Entry, cost};
+use decoder::Arrival;
 
-/// One client of a cluster of servers.
+/// Commands on their way to the task of the connection. One more waits.
+const COMMANDS: usize = 2048;
+
+/// One client of a cluster of servers: a handle on the task that keeps the connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    client: Client,
+    commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
+    subscriptions: Arc<AtomicU64>,
+    capacity: usize,
 }
 
-/// What the client library's callbacks share. It must not hold the client, which holds it.
+/// The reading end of one subscription.
 #[derive(Debug)]
-struct Observer {
-    status: watch::Sender<Status>,
-    choice: Mutex<Choice>,
+pub(crate) struct Subscriber {
+    id: u64,
+    arriving: mpsc::Receiver<Arrival>,
+    held: Arc<AtomicUsize>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Connection {
@@ -39,18 +51,18 @@ impl Connection {
     ///
     /// # Errors
     /// The options cannot be used. A server that cannot be reached is not an error.
-    pub(crate) async fn open(options: &Options) -> Result<Self, BusError> {
-        let servers = addresses(options)?;
+    pub(crate) fn open(options: &Options) -> Result<Self, BusError> {
+        let trust = trust(options)?;
         let (sender, status) = watch::channel(Status::default());
-        let observer = Arc::new(Observer {
-            status: sender,
-            choice: Mutex::new(Choice::new(options.max_pause)),
-        });
-        let client = client_options(options, &observer)?
-            .connect(servers)
-            .await
-            .map_err(|error| wrong("servers", &error))?;
-        Ok(Self { client, status })
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        let client = Client::new(Arc::new(options.clone()), trust, orders, sender);
+        start(client);
+        Ok(Self {
+            commands,
+            status,
+            subscriptions: Arc::default(),
+            capacity: options.subscription_capacity.max(1),
+        })
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
@@ -58,31 +70,31 @@ impl Connection {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        self.status.borrow().connected
     }
 
     pub(crate) async fn publish(&self, subject: Address, payload: Bytes) -> Result<(), BusError> {
-        self.require_connection()?;
-        let name = subject.clone();
-        let sent = self.client.publish(subject, payload).await;
-        sent.map_err(|error| match error.kind() {
-            PublishErrorKind::MaxPayloadExceeded => BusError::TooLong,
-            PublishErrorKind::InvalidSubject => bad_subject(&name),
-            PublishErrorKind::Send => BusError::Closed(Box::new(error)),
-        })
+        self.send(subject, None, payload).await
     }
 
-    pub(crate) async fn subscribe(
-        &self,
-        pattern: Address,
-    ) -> Result<async_nats::Subscriber, BusError> {
-        let name = pattern.clone();
-        let subscribed = self.client.subscribe(pattern).await;
-        subscribed.map_err(|error| match error.kind() {
-            SubscribeErrorKind::InvalidSubject | SubscribeErrorKind::InvalidQueueName => {
-                bad_subject(&name)
-            }
-            SubscribeErrorKind::Other => BusError::Closed(Box::new(error)),
+    pub(crate) async fn subscribe(&self, pattern: Address) -> Result<Subscriber, BusError> {
+        if !pattern::is_pattern(&pattern) {
+            return Err(bad_subject(&pattern));
+        }
+        let id = self.subscriptions.fetch_add(1, Relaxed) + 1;
+        let (sender, arriving) = mpsc::channel(self.capacity);
+        let held = Arc::<AtomicUsize>::default();
+        let entry = Entry {
+            pattern,
+            sender,
+            held: Arc::clone(&held),
+        };
+        self.command(Command::Subscribe(id, entry)).await?;
+        Ok(Subscriber {
+            id,
+            arriving,
+            held,
+            commands: self.commands.clone(),
         })
     }
 
@@ -92,37 +104,61 @@ impl Connection {
         payload: Bytes,
         limit: Duration,
     ) -> Result<Bytes, BusError> {
-        self.require_connection()?;
-        let name = subject.clone();
-        let request = async_nats::Request::new()
-            .payload(payload)
-            .timeout(Some(limit));
-        let answer = self.client.send_request(subject, request).await;
-        answer
-            .map(|answer| answer.payload)
-            .map_err(|error| match error.kind() {
-                RequestErrorKind::NoResponders => BusError::NoResponder {
-                    subject: name.to_string(),
-                },
-                RequestErrorKind::TimedOut => BusError::TimedOut {
-                    subject: name.to_string(),
-                },
-                RequestErrorKind::InvalidSubject => bad_subject(&name),
-                RequestErrorKind::MaxPayloadExceeded => BusError::TooLong,
-                RequestErrorKind::Other => BusError::Closed(Box::new(error)),
-            })
+        let inbox: Address = format!("_INBOX.{:032x}", fastrand::u128(..)).into();
+        let name = subject.to_string();
+        let answered = async {
+            let mut answers = self.subscribe(Arc::clone(&inbox)).await?;
+            self.send(subject, Some(inbox), payload).await?;
+            match answers.next().await {
+                Some(answer) if answer.no_responders => Err(BusError::NoResponder {
+                    subject: name.clone(),
+                }),
+                Some(answer) => Ok(answer.payload),
+                None => Err(BusError::Closed),
+            }
+        };
+        let answered = tokio::time::timeout(limit, answered).await;
+        answered.unwrap_or(Err(BusError::TimedOut { subject: name }))
     }
 
     pub(crate) async fn flush(&self) -> Result<(), BusError> {
         self.require_connection()?;
-        let flushed = self.client.flush().await;
-        flushed.map_err(|error| BusError::Closed(Box::new(error)))
+        let (flush, flushed) = oneshot::channel();
+        self.command(Command::Flush(flush)).await?;
+        flushed.await.map_err(|_| BusError::NotConnected)
     }
 
-    /// The client library would keep the message and send it after the next connection, when it
-    /// may be wrong.
+    async fn send(
+        &self,
+        subject: Address,
+        reply: Option<Address>,
+        payload: Bytes,
+    ) -> Result<(), BusError> {
+        if !pattern::is_subject(&subject) {
+            return Err(bad_subject(&subject));
+        }
+        self.require_connection()?;
+        if payload.len() > self.status.borrow().max_payload {
+            return Err(BusError::TooLong);
+        }
+        let publish = Command::Publish {
+            subject,
+            reply,
+            payload,
+        };
+        self.command(publish).await
+    }
+
+    async fn command(&self, command: Command) -> Result<(), BusError> {
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| BusError::Closed)
+    }
+
+    /// Nothing is kept for the next connection, when it may be wrong.
     fn require_connection(&self) -> Result<(), BusError> {
-        if self.is_connected() {
+        if self.commands.is_closed() {
+            Err(BusError::Closed)
+        } else if self.is_connected() {
             Ok(())
         } else {
             Err(BusError::NotConnected)
@@ -130,111 +166,46 @@ impl Connection {
     }
 }
 
-impl Observer {
-    /// Called before each attempt to connect: chooses the server. `last` is what the server of the
-    /// last connection said about itself.
-    fn choose(
-        &self,
-        servers: &[async_nats::Server],
-        last: &ServerInfo,
-    ) -> Option<ReconnectToServer> {
-        let names: Vec<Arc<str>> = servers.iter().map(|server| name(&server.addr)).collect();
-        let mut choice = self.choice();
-        if let Past::Failed(failed) = choice.learn((&last.server_id, last.client_id)) {
-            let refused = servers
-                .iter()
-                .zip(&names)
-                .find(|(_, name)| **name == failed);
-            let reason = refused.and_then(|(server, _)| server.last_error.as_deref());
-            let reason = reason.unwrap_or("its name is not known");
-            let refusal: Arc<str> = format!("{failed}: {reason}").into();
-            self.status.send_modify(|status| {
-                status.refusals += 1;
-                status.refusal = Some(refusal);
-            });
-        }
-        let (index, pause) = choice.next(&names, &mut fastrand::Rng::new())?;
-        Some(ReconnectToServer {
-            addr: servers[index].addr.clone(),
-            delay: Some(pause),
-        })
+impl Subscriber {
+    /// The next message; none when the task of the connection has ended.
+    pub(crate) async fn next(&mut self) -> Option<Arrival> {
+        let arrival = self.arriving.recv().await?;
+        self.held.fetch_sub(cost(&arrival), Relaxed);
+        Some(arrival)
     }
+}
 
-    /// Called for each event.
-    fn observe(&self, event: &async_nats::Event) {
-        let server = self.choice().current();
-        self.status.send_modify(|status| match event {
-            async_nats::Event::Connected => {
-                // The library forgets events while it has 128 that were not looked at, which a
-                // flood of dropped deliveries makes likely: this one was lost before it was found.
-                status.disconnects += u64::from(status.connected);
-                status.connects += 1;
-                status.connected = true;
-                status.server = server;
-            }
-            async_nats::Event::Disconnected => {
-                status.disconnects += u64::from(status.connected);
-                status.connected = false;
-            }
-            async_nats::Event::SlowConsumer(_) => status.dropped += 1,
-            _ => {}
-        });
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // While the queue of commands is full this is left to the next delivery, which finds nobody.
+        self.commands.try_send(Command::Unsubscribe(self.id)).ok();
     }
+}
 
-    fn choice(&self) -> MutexGuard<'_, Choice> {
-        self.choice.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the task ends with the last handle, and its end closes what every handle looks at"
+)]
+fn start(client: Client) {
+    drop(tokio::spawn(client.run()));
 }
 
 /// Whether servers and certificates can be understood.
 pub(crate) fn check(options: &Options) -> Result<(), BusError> {
-    addresses(options)?;
-    options
-        .tls
-        .as_ref()
-        .map_or(Ok(()), |tls| tls::client_config(tls).map(drop))
+    trust(options).map(drop)
 }
 
-fn client_options(options: &Options, observer: &Arc<Observer>) -> Result<ConnectOptions, BusError> {
-    let chooser = Arc::clone(observer);
-    let observer = Arc::clone(observer);
-    let mut settings = ConnectOptions::new()
-        .name(&options.name)
-        .ping_interval(options.ping_interval)
-        .connection_timeout(options.connect_timeout)
-        .subscription_capacity(options.subscription_capacity)
-        .retry_on_initial_connect()
-        .reconnect_to_server_callback(move |servers, last| ready(chooser.choose(&servers, &last)))
-        .event_callback(move |event| {
-            observer.observe(&event);
-            ready(())
-        });
-    if let Some(login) = &options.login {
-        settings = settings.user_and_password(login.user.clone(), login.password.clone());
-    }
-    if let Some(tls) = &options.tls {
-        settings = settings
-            .require_tls(true)
-            .tls_client_config(tls::client_config(tls)?);
-    }
-    Ok(settings)
-}
-
-fn addresses(options: &Options) -> Result<Vec<ServerAddr>, BusError> {
+fn trust(options: &Options) -> Result<Option<Arc<ClientConfig>>, BusError> {
     if options.servers.is_empty() {
         return Err(wrong("servers", &"there is none"));
     }
-    let parse = |server: &crate::options::Server| {
-        let url = format!("nats://{server}");
-        url.parse::<ServerAddr>()
-            .map_err(|error| wrong(&format!("server {server}"), &error))
-    };
-    options.servers.iter().map(parse).collect()
-}
-
-/// The server as `host:port`, without the credentials that a discovered address may carry.
-fn name(address: &ServerAddr) -> Arc<str> {
-    format!("{}:{}", address.host(), address.port()).into()
+    for server in &options.servers {
+        if server.host.is_empty() || server.port == 0 {
+            return Err(wrong("servers", &format_args!("{server} is none")));
+        }
+    }
+    let config = options.tls.as_ref().map(tls::client_config).transpose()?;
+    Ok(config.map(Arc::new))
 }
 
 fn wrong(option: &str, error: &dyn std::fmt::Display) -> BusError {

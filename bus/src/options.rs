@@ -26,6 +26,9 @@ pub struct Options {
     /// Deliveries that one subscription holds for a reader that is late. One more is dropped and
     /// reported as [`Event::SlowConsumer`](crate::Event::SlowConsumer).
     pub subscription_capacity: usize,
+    /// The bytes of such deliveries, 128 each for what is not payload. What would exceed them is
+    /// dropped and reported likewise.
+    pub subscription_bytes: usize,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             max_pause: Duration::from_secs(4),
             subscription_capacity: 131_072,
+            subscription_bytes: 256 * 1024 * 1024,
         }
     }
 }

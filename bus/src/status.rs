@@ -16,13 +16,20 @@ pub struct Status {
     pub connects: u64,
     /// How often a connection was lost.
     pub disconnects: u64,
-    /// Deliveries dropped because a subscription was full. At least: while the client itself is
-    /// overrun it does not count every one.
+    /// Deliveries dropped because a subscription was full.
     pub dropped: u64,
     /// Attempts to connect that failed.
     pub refusals: u64,
     /// Why the last of them did.
     pub refusal: Option<Arc<str>>,
+    /// Why the connection was lost the last time.
+    pub loss: Option<Arc<str>>,
+    /// Errors that the server told us of and that left the connection as it was.
+    pub complaints: u64,
+    /// The last of them, in its words.
+    pub complaint: Option<Arc<str>>,
+    /// The longest payload that the server takes, in bytes.
+    pub max_payload: usize,
 }
 
 /// Something that happened to the connection.
@@ -36,7 +43,10 @@ pub enum Event {
         again: bool,
     },
     /// The connection is lost. Another one is being tried for.
-    Disconnected,
+    Disconnected {
+        /// Why: what the server did, or did not.
+        reason: Arc<str>,
+    },
     /// An attempt to connect failed. The next one follows.
     Refused {
         /// Why it failed.
@@ -44,8 +54,13 @@ pub enum Event {
     },
     /// Deliveries were dropped because a reader was too slow. What they said is unknown now.
     SlowConsumer {
-        /// How many since the last such event. At least.
+        /// How many since the last such event.
         dropped: u64,
+    },
+    /// The server does not allow something, or has another reason to complain.
+    Complaint {
+        /// In its words.
+        reason: Arc<str>,
     },
 }
 
@@ -68,7 +83,7 @@ impl Events {
         }
     }
 
-    /// Waits for the next event; none when the bus is closed.
+    /// Waits for the next event; none when what keeps the connection has ended.
     ///
     /// Cancel-safe: an event is taken only when it is returned.
     pub async fn next(&mut self) -> Option<Event> {
@@ -90,6 +105,7 @@ impl Events {
         }
         .or_else(|| self.dropped(now))
         .or_else(|| self.refusal(now))
+        .or_else(|| self.complaint(now))
     }
 
     fn connection(&mut self, now: &Status) -> Option<Event> {
@@ -102,7 +118,9 @@ impl Events {
 
     fn disconnection(&mut self, now: &Status) -> Option<Event> {
         let before = std::mem::replace(&mut self.known.disconnects, now.disconnects);
-        (now.disconnects > before).then_some(Event::Disconnected)
+        (now.disconnects > before).then(|| Event::Disconnected {
+            reason: now.loss.clone().unwrap_or_default(),
+        })
     }
 
     fn dropped(&mut self, now: &Status) -> Option<Event> {
@@ -116,6 +134,13 @@ impl Events {
         let before = std::mem::replace(&mut self.known.refusals, now.refusals);
         (now.refusals > before).then(|| Event::Refused {
             reason: now.refusal.clone().unwrap_or_default(),
+        })
+    }
+
+    fn complaint(&mut self, now: &Status) -> Option<Event> {
+        let before = std::mem::replace(&mut self.known.complaints, now.complaints);
+        (now.complaints > before).then(|| Event::Complaint {
+            reason: now.complaint.clone().unwrap_or_default(),
         })
     }
 }
@@ -143,6 +168,11 @@ mod tests {
         }
     }
 
+    fn disconnected() -> Event {
+        let reason = "".into();
+        Event::Disconnected { reason }
+    }
+
     fn connected(again: bool) -> Event {
         let server = "a:1".into();
         Event::Connected { server, again }
@@ -157,19 +187,19 @@ mod tests {
         let up = status(true, 1, 0, 0);
         check(&new, &new, &[]);
         check(&new, &up, &[connected(false)]);
-        check(&up, &status(false, 1, 1, 0), &[Event::Disconnected]);
+        check(&up, &status(false, 1, 1, 0), &[disconnected()]);
         // Lost and found again between two looks.
         let back = status(true, 2, 1, 0);
-        check(&up, &back, &[Event::Disconnected, connected(true)]);
+        check(&up, &back, &[disconnected(), connected(true)]);
         // Found and lost again.
         let lost = status(false, 2, 2, 0);
         check(
             &status(false, 1, 1, 0),
             &lost,
-            &[connected(true), Event::Disconnected],
+            &[connected(true), disconnected()],
         );
         // A first look that comes after an outage.
-        check(&new, &back, &[Event::Disconnected, connected(true)]);
+        check(&new, &back, &[disconnected(), connected(true)]);
         check(
             &up,
             &status(true, 1, 0, 7),

@@ -2,15 +2,16 @@
 
 use std::marker::PhantomData;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 
 use crate::delivery::{Delivery, Raw};
-use crate::memory;
+use crate::{memory, nats};
 
 /// Messages that arrive for one subscriber, in the order in which each sender published them.
 ///
-/// It holds [`Options::subscription_capacity`](crate::Options::subscription_capacity) deliveries;
-/// while it is full, new ones are dropped and reported as an event. Dropping it unsubscribes.
+/// It holds [`Options::subscription_capacity`](crate::Options::subscription_capacity) deliveries of
+/// [`Options::subscription_bytes`](crate::Options::subscription_bytes); while it is full, new ones
+/// are dropped and reported as an event. Dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Subscription<M = Raw> {
     source: Source,
@@ -19,7 +20,7 @@ pub struct Subscription<M = Raw> {
 
 #[derive(Debug)]
 pub(crate) enum Source {
-    Nats(async_nats::Subscriber),
+    Nats(nats::Subscriber),
     Memory(memory::Subscriber),
 }
 
@@ -31,7 +32,7 @@ impl<M> Subscription<M> {
         }
     }
 
-    /// Waits for the next message; none when the bus is closed.
+    /// Waits for the next message; none when what keeps the connection has ended.
     ///
     /// Cancel-safe: a message is taken only when it is returned.
     pub async fn next(&mut self) -> Option<Delivery<M>> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bus::{Bus, Event, Events, Identity, Login, Options, Server, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tests_kit::{NatsProgram, NatsServer, PATIENCE, TempDir};
+use tokio::io::AsyncWriteExt as _;
 
 fn options(servers: &[&NatsServer]) -> Options {
     let server = |server: &&NatsServer| Server {
@@ -54,12 +55,12 @@ async fn a_password_is_asked_for() {
                 user: "nats".to_owned(),
                 password: password.to_owned(),
             });
-            let bus = Bus::connect(&options).await.unwrap();
+            let bus = Bus::connect(&options).unwrap();
             let event = next(&mut bus.events()).await;
             let connected = matches!(event, Event::Connected { .. });
             assert_eq!(connected, expected, "{event:?}");
             if let Event::Refused { reason } = event {
-                assert!(reason.contains("authorization violation"), "{reason}");
+                assert!(reason.contains("Authorization Violation"), "{reason}");
                 assert!(!reason.contains("wrong"), "{reason}");
             }
         }
@@ -116,7 +117,7 @@ async fn both_sides_show_a_certificate() {
                 authorities: authorities.clone(),
                 identity: identity.cloned(),
             });
-            let bus = Bus::connect(&options).await.unwrap();
+            let bus = Bus::connect(&options).unwrap();
             let event = next(&mut bus.events()).await;
             let connected = matches!(event, Event::Connected { .. });
             assert_eq!(connected, expected, "row {row}: {event:?}");
@@ -135,21 +136,19 @@ async fn a_text_that_is_no_certificate_is_a_wrong_option() {
             authorities: text.to_owned(),
             identity: None,
         });
-        let refused = Bus::connect(&options).await.unwrap_err().to_string();
+        let refused = Bus::connect(&options).unwrap_err().to_string();
         assert!(refused.contains("authorities"), "{refused}");
     }
     options.tls = None;
     options.servers.clear();
-    Bus::connect(&options).await.unwrap_err();
+    Bus::connect(&options).unwrap_err();
 }
 
 #[tokio::test]
 async fn the_second_server_takes_over() {
     for program in NatsProgram::all_for("fail-over") {
         let mut servers = [NatsServer::start(&program), NatsServer::start(&program)];
-        let bus = Bus::connect(&options(&[&servers[0], &servers[1]]))
-            .await
-            .unwrap();
+        let bus = Bus::connect(&options(&[&servers[0], &servers[1]])).unwrap();
         let mut events = bus.events();
         let port = connection(&mut events).await;
         let used = usize::from(port != servers[0].port());
@@ -171,7 +170,7 @@ async fn a_name_that_cannot_be_resolved_does_not_keep_us_from_the_others() {
             port: 4222,
         });
         for _ in 0..4 {
-            let bus = Bus::connect(&options).await.unwrap();
+            let bus = Bus::connect(&options).unwrap();
             assert_eq!(connection(&mut bus.events()).await, server.port());
         }
     }
@@ -184,12 +183,72 @@ async fn a_server_that_hangs_is_given_up() {
         let mut options = options(&[&server]);
         options.ping_interval = Duration::from_millis(50);
         options.connect_timeout = Duration::from_millis(200);
-        let bus = Bus::connect(&options).await.unwrap();
+        let bus = Bus::connect(&options).unwrap();
         let mut events = bus.events();
         connection(&mut events).await;
         server.pause();
-        assert_eq!(next(&mut events).await, Event::Disconnected);
+        let lost = next(&mut events).await;
+        assert!(matches!(lost, Event::Disconnected { .. }), "{lost:?}");
         server.resume();
         connection(&mut events).await;
+    }
+}
+
+/// What a client makes of a server that says this first, whatever it is told.
+async fn refusal(first_words: &'static str, tls: Option<Tls>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options {
+        servers: vec![Server {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        }],
+        tls,
+        ..Options::default()
+    };
+    let bus = Bus::connect(&options).unwrap();
+    let mut events = bus.events();
+    let (mut socket, _) = listener.accept().await.unwrap();
+    socket.write_all(first_words.as_bytes()).await.unwrap();
+    loop {
+        if let Event::Refused { reason } = next(&mut events).await {
+            return reason.to_string();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_before_the_encryption_is_not_believed() {
+    let tls = || {
+        Some(Tls {
+            authorities: trust().authority,
+            identity: None,
+        })
+    };
+    let injected = "INFO {\"tls_required\":true}\r\nMSG router.register 1 2\r\n{}\r\n";
+    let reason = refusal(injected, tls()).await;
+    assert!(
+        reason.contains("before the connection was encrypted"),
+        "{reason}"
+    );
+    // Where the server asks for it, nothing goes out in plaintext either.
+    let reason = refusal(injected, None).await;
+    assert!(
+        reason.contains("before the connection was encrypted"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_introduces_itself_wrongly_is_refused_with_the_reason() {
+    for (first_words, expected) in [
+        ("PING\r\n", "did not say what it is"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2"),
+        (
+            "INFO {}\r\n-ERR 'Maximum Connections Exceeded'\r\n",
+            "Maximum Connections",
+        ),
+    ] {
+        let reason = refusal(first_words, None).await;
+        assert!(reason.contains(expected), "{reason}");
     }
 }

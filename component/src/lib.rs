@@ -7,4 +7,5 @@ pub mod shutdown;
 pub mod size;
 pub mod tasks;
 pub mod telemetry;
+pub mod threads;
 pub mod yaml;

@@ -1,6 +1,5 @@
 //! Tasks and threads with names and an owner.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
+
+use crate::threads::message;
 
 /// The name of a task, for logs and for whoever waits in vain.
 pub type Name = Cow<'static, str>;
@@ -145,13 +146,6 @@ fn ending(error: JoinError) -> Ending {
     } else {
         Ending::Late
     }
-}
-
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ async fn connect(address: SocketAddr) -> Result<Bus> {
         name: "load-tests".to_owned(),
         ..bus::Options::default()
     };
-    let bus = Bus::connect(&options).await?;
+    let bus = Bus::connect(&options)?;
     let began = Instant::now();
     while !bus.is_connected() {
         if began.elapsed() > CONNECT_LIMIT {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use component::threads;
 use router_core::access_log::{Format, Record};
 
 use self::file::LogFile;
@@ -100,13 +101,11 @@ impl AccessLog {
         let (queue, chunks) = sync_channel(QUEUE);
         let (done, finished) = sync_channel(1);
         let writer = Writer::new(file, config.stdout, Arc::clone(&state));
-        let thread = std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || {
-                writer.run(&chunks);
-                // Nobody listens any more when the limit of `stop` has passed.
-                done.try_send(()).unwrap_or_default();
-            })?;
+        let thread = threads::spawn("access-log", move || {
+            writer.run(&chunks);
+            // Nobody listens any more when the limit of `stop` has passed.
+            done.try_send(()).unwrap_or_default();
+        })?;
         Ok(Self {
             format,
             state,

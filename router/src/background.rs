@@ -1,7 +1,9 @@
 //! Threads that work behind the traffic.
 
 use std::io;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
+
+use component::threads;
 
 /// How far such a thread stands back. Beside a busy worker on the same CPU it still gets a quarter of
 /// the time, which is ten times what 100,000 routes need.
@@ -16,7 +18,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
+    threads::spawn(name, move || {
         // On Linux this is the thread's own. Where it cannot be had, the work is done all the same.
         rustix::process::nice(NICENESS).ok();
         work()

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use component::shutdown::{self, Phase, Shutdown, Trigger};
+use component::threads;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -99,11 +100,12 @@ impl Edge {
                     .enable_time()
                     .build_local(LocalOptions::default())
             };
-            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            edge.threads.push(thread.spawn(move || match runtime() {
-                Ok(runtime) => runtime.block_on(seat.run()),
-                Err(error) => tracing::error!(%error, index, "worker-not-started"),
-            })?);
+            let name = format!("worker-{index}");
+            edge.threads
+                .push(threads::spawn(&name, move || match runtime() {
+                    Ok(runtime) => runtime.block_on(seat.run()),
+                    Err(error) => tracing::error!(%error, index, "worker-not-started"),
+                })?);
         }
         Ok(edge)
     }

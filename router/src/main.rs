@@ -61,7 +61,7 @@ fn serve(file: &Path) -> Result<ExitCode, Box<dyn Error>> {
         lines: config.logging.lines,
         timestamp: config.logging.timestamp,
         source: "gorouter",
-        talkative: &["async_nats"],
+        talkative: &[],
     })?;
     Ok(frame::run(config, file, log.level.clone()))
 }

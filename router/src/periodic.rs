@@ -5,6 +5,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use component::threads;
+
 use crate::background;
 
 /// A thread that does something at an interval. Dropping it stops and joins the thread.
@@ -24,7 +26,8 @@ pub enum Turn {
 }
 
 impl Periodic {
-    /// Does `work` every `interval`, first after one interval, and once more when it is stopped.
+    /// Does `work` every `interval`, first after one interval, and once more when it is stopped. A
+    /// panic ends the turn and not the thread: the next turn comes in its time.
     ///
     /// # Errors
     /// No thread can be started.
@@ -34,7 +37,9 @@ impl Periodic {
         mut work: impl FnMut(Turn) + Send + 'static,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
+        let thread_name = name.to_owned();
         let thread = background::spawn(name, move || {
+            let mut work = |turn| threads::guard(&thread_name, || work(turn));
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 work(Turn::Next);
             }
@@ -74,5 +79,20 @@ mod tests {
         let (last, others) = rest.split_last().unwrap();
         assert_eq!(*last, Turn::Last);
         assert!(others.iter().all(|turn| *turn == Turn::Next));
+    }
+
+    #[test]
+    fn a_turn_that_panics_is_counted_and_the_next_one_comes() {
+        let (sender, turns) = mpsc::channel();
+        let mut turn_number = 0;
+        let name = "a periodic that panics";
+        let periodic = Periodic::start(name, Duration::from_millis(1), move |_| {
+            turn_number += 1;
+            assert_ne!(turn_number, 2, "the second turn");
+            sender.send(turn_number).unwrap();
+        });
+        assert_eq!((turns.recv(), turns.recv()), (Ok(1), Ok(3)));
+        drop(periodic);
+        assert_eq!(threads::failures().get(name), Some(&1));
     }
 }

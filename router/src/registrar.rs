@@ -6,6 +6,8 @@
 //! any more. A request only ever loads a table. A heartbeat that changes nothing is the reader's
 //! own to store, while the writer is idle: nearly all messages are such.
 
+mod backoff;
+mod bus_thread;
 mod inbox;
 mod pace;
 mod reader;
@@ -17,24 +19,30 @@ mod writer;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bus::BusError;
+use component::threads;
 use router_core::endpoint::{Endpoint, Origin};
 use router_core::registration::Registration;
 use router_core::registry::Registry;
 use router_core::route::RouteKey;
+use router_core::table::RouteTable;
 use router_core::tick::Tick;
-use tokio::sync::oneshot;
 
 use crate::background;
 use crate::changes::Changes;
 use crate::health::Health;
 use crate::metrics::{Metrics, RegistryMetrics};
 use crate::shared::{Routes, Shared};
+use backoff::Backoff;
+use bus_thread::BusThread;
 use inbox::Inbox;
-use reader::Reader;
 pub use settings::{BusAt, Settings};
 use writer::Writer;
+
+/// The name of the writer's thread.
+const WRITER: &str = "registrar";
 
 /// The clock of the process, as the registry wants it told.
 pub type Now = Arc<dyn Fn() -> Tick + Send + Sync>;
@@ -67,15 +75,8 @@ impl From<&Shared> for Outlets {
 #[derive(Debug)]
 pub struct Registrar {
     inbox: Arc<Inbox>,
-    reader: Option<ReaderThread>,
+    reader: Option<BusThread>,
     writer: Option<JoinHandle<()>>,
-}
-
-/// The reader's thread, and what makes it end.
-#[derive(Debug)]
-struct ReaderThread {
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
 }
 
 /// Why the registrar cannot start.
@@ -129,19 +130,19 @@ impl Registrar {
             reader: None,
             writer: None,
         };
-        let mut writer = Writer::new(
-            registry,
-            Arc::clone(&inbox),
-            outlets.clone(),
-            &settings,
-            Arc::clone(&now),
-        );
-        writer.publish();
-        registrar.writer = Some(background::spawn("registrar", move || writer.run())?);
+        let parts = WriterParts {
+            inbox: Arc::clone(&inbox),
+            outlets: outlets.clone(),
+            settings: settings.clone(),
+            now: Arc::clone(&now),
+        };
+        writer::publish(&registry, &outlets);
+        let writer = move || keep_writing(registry, &parts);
+        registrar.writer = Some(background::spawn(WRITER, writer)?);
         if settings.bus.is_some() {
             let state = &outlets.metrics.registry.bus_state;
             state.set(RegistryMetrics::BUS_DOWN);
-            registrar.reader = Some(start_reader(settings, inbox, outlets, now)?);
+            registrar.reader = Some(BusThread::start(settings, inbox, outlets, now)?);
         }
         Ok(registrar)
     }
@@ -159,11 +160,7 @@ impl Registrar {
     }
 
     fn join(&mut self) {
-        if let Some(ReaderThread { stop, thread }) = self.reader.take() {
-            // An error says that it has stopped already. A panic was reported by its thread.
-            stop.send(()).ok();
-            thread.join().ok();
-        }
+        drop(self.reader.take());
         self.inbox.stop();
         if let Some(thread) = self.writer.take() {
             thread.join().ok();
@@ -177,47 +174,44 @@ impl Drop for Registrar {
     }
 }
 
-/// Starts the reader's thread, and waits until it has understood how to reach the bus.
-fn start_reader(
-    settings: Settings,
-    inbox: Arc<Inbox>,
-    outlets: Outlets,
-    now: Now,
-) -> Result<ReaderThread, RegistrarError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (stop, stopped) = oneshot::channel();
-    let (report, reported) = std::sync::mpsc::sync_channel(1);
-    let thread = background::spawn("bus", move || {
-        runtime.block_on(async move {
-            let bus = match settings.connect().await {
-                Ok(bus) => bus,
-                Err(error) => return report.send(Err(error)).unwrap_or_default(),
-            };
-            report.send(Ok(())).unwrap_or_default();
-            read(Reader::new(bus, settings, inbox, outlets, now), stopped).await;
-        });
-    })?;
-    match reported.recv() {
-        Ok(Ok(())) => Ok(ReaderThread { stop, thread }),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(io::Error::other("the reader ended before it began").into()),
+/// Has a writer at work until it is told to stop. One that panics is followed by another, after a
+/// pause: it goes on from the table in use, and what had been handed to the first counts as lost.
+fn keep_writing(mut registry: Registry, parts: &WriterParts) {
+    let config = registry.config().clone();
+    let mut backoff = Backoff::default();
+    loop {
+        let began = Instant::now();
+        let write = || parts.writer(registry).run();
+        if threads::guard(WRITER, write).is_some() {
+            return;
+        }
+        parts.inbox.abandon();
+        let pause = backoff.after(began.elapsed(), fastrand::f64());
+        if parts.inbox.pause(pause) {
+            return;
+        }
+        let table = RouteTable::clone(&parts.outlets.routes.load());
+        registry = Registry::resume(config.clone(), table);
     }
 }
 
-async fn read(reader: Reader, stopped: oneshot::Receiver<()>) {
-    // This thread has nothing else to do: a budget would only make the reader stop before it has
-    // emptied its subscription.
-    let reading = tokio::task::coop::unconstrained(reader.run());
-    tokio::select! {
-        biased;
-        _ = stopped => {}
-        ended = reading => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the bus is lost for good");
-            }
-        }
+/// What each writer is given.
+struct WriterParts {
+    inbox: Arc<Inbox>,
+    outlets: Outlets,
+    settings: Settings,
+    now: Now,
+}
+
+impl WriterParts {
+    fn writer(&self, registry: Registry) -> Writer {
+        Writer::new(
+            registry,
+            Arc::clone(&self.inbox),
+            self.outlets.clone(),
+            &self.settings,
+            Arc::clone(&self.now),
+        )
     }
 }
 

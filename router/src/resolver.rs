@@ -11,9 +11,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
 use std::time::Duration;
 
+use component::threads;
 use tokio::time::{Instant, timeout};
 
 use cache::{Answer, Cache, Lookup, Next};
@@ -86,9 +86,10 @@ impl Resolver {
         for n in 0..THREADS {
             let (queue, lookup) = (Arc::clone(&queue), Arc::clone(&lookup));
             // Not joined: it may be stuck in the system's resolver, and holds nothing that matters.
-            thread::Builder::new()
-                .name(format!("resolver-{n}"))
-                .spawn(move || run(&queue, &*lookup))?;
+            let name = format!("resolver-{n}");
+            let work = move |name: &str| run(name, &queue, &*lookup);
+            let thread_name = name.clone();
+            drop(threads::spawn(&name, move || work(&thread_name))?);
         }
         let cache = Mutex::new(Cache::new(interval));
         let inner = Arc::new(Inner { cache, jobs });
@@ -168,7 +169,7 @@ impl Inner {
     }
 }
 
-fn run<L>(queue: &Mutex<Receiver<Job>>, lookup: &L)
+fn run<L>(name: &str, queue: &Mutex<Receiver<Job>>, lookup: &L)
 where
     L: Fn(&str) -> io::Result<Vec<IpAddr>>,
 {
@@ -182,9 +183,11 @@ where
             return;
         };
         let began = std::time::Instant::now();
-        let answer = match lookup(&job.name) {
-            Ok(found) if found.is_empty() => Err(io::ErrorKind::NotFound.into()),
-            found => found,
+        // A lookup that panics is one without an answer.
+        let answer = match threads::guard(name, || lookup(&job.name)) {
+            None => Err(io::Error::other("the lookup failed")),
+            Some(Ok(found)) if found.is_empty() => Err(io::ErrorKind::NotFound.into()),
+            Some(found) => found,
         };
         let answer = answer.map(Into::into);
         let answer = answer.map_err(|error| ResolveError::Unknown(Arc::new(error)));

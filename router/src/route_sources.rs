@@ -220,7 +220,7 @@ mod tests {
             servers,
             ..Options::default()
         };
-        let bus = Bus::connect(&options).await.unwrap();
+        let bus = Bus::connect(&options).unwrap();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while tokio::time::Instant::now() < deadline {
             let greeted = bus.request::<Greet, Start>(&ROUTER_GREET, &Greet, PATIENCE);

@@ -8,27 +8,14 @@ use std::time::Duration;
 /// lost their server in the same moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The memory of the attempts to connect. It counts by itself: the client library does not count
-/// a name that cannot be resolved as a failure of that server.
+/// The memory of the attempts to connect, and of connections that did not last.
 #[derive(Debug)]
 pub(super) struct Choice {
     max_pause: Duration,
     /// Failures in a row by server. Never longer than the list of servers it was asked about.
     failures: BTreeMap<Arc<str>, u32>,
-    trying: Option<Arc<str>>,
-    /// The last connection, as its server and its number there.
-    connection: Option<(String, u64)>,
-}
-
-/// How the attempt before this one ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Past {
-    /// There was none.
-    Nothing,
-    /// It connected.
-    Connected,
-    /// It failed.
-    Failed(Arc<str>),
+    /// Whether there was an attempt before.
+    tried: bool,
 }
 
 impl Choice {
@@ -36,32 +23,19 @@ impl Choice {
         Self {
             max_pause: max_pause.max(FIRST_PAUSE),
             failures: BTreeMap::new(),
-            trying: None,
-            connection: None,
+            tried: false,
         }
     }
 
-    /// The server that was chosen last.
-    pub(super) fn current(&self) -> Option<Arc<str>> {
-        self.trying.clone()
-    }
-
-    /// Takes note of how the last attempt ended. `connection` is the last one that was made, as its
-    /// server and its number there; an empty server is none.
-    pub(super) fn learn(&mut self, (server, number): (&str, u64)) -> Past {
-        let connection = (!server.is_empty()).then(|| (server.to_owned(), number));
-        let connected = connection != self.connection;
-        self.connection = connection;
-        let Some(server) = self.trying.take() else {
-            return Past::Nothing;
-        };
-        if connected {
-            self.failures.remove(&server);
-            return Past::Connected;
-        }
-        let failures = self.failures.entry(Arc::clone(&server)).or_default();
+    /// The server could not be reached, or was lost soon after it had been.
+    pub(super) fn failed(&mut self, server: &Arc<str>) {
+        let failures = self.failures.entry(Arc::clone(server)).or_default();
         *failures = failures.saturating_add(1);
-        Past::Failed(server)
+    }
+
+    /// The server was lost, and had been good for long.
+    pub(super) fn lasted(&mut self, server: &Arc<str>) {
+        self.failures.remove(server);
     }
 
     /// The index of the server to try next, one of those that failed least, and the pause before.
@@ -79,14 +53,14 @@ impl Choice {
             .collect();
         let index = *random.choice(&best)?;
         let pause = self.pause(least).mul_f64(0.5 + random.f64() / 2.0);
-        self.trying = Some(Arc::clone(&servers[index]));
+        self.tried = true;
         Some((index, pause))
     }
 
     /// The longest pause before a server that failed so often in a row.
     fn pause(&self, failures: u32) -> Duration {
         match failures {
-            0 if self.connection.is_none() => Duration::ZERO,
+            0 if !self.tried => Duration::ZERO,
             0 => FIRST_PAUSE,
             n => FIRST_PAUSE
                 .saturating_mul(1_u32.checked_shl(n - 1).unwrap_or(u32::MAX))
@@ -99,35 +73,34 @@ impl Choice {
 mod tests {
     use super::*;
 
-    const NONE: (&str, u64) = ("", 0);
-
     fn servers(names: &[&str]) -> Vec<Arc<str>> {
         names.iter().map(|name| Arc::from(*name)).collect()
     }
 
     #[test]
-    fn pauses_grow_up_to_the_limit_and_start_anew_after_a_connection() {
+    fn pauses_grow_up_to_the_limit_and_start_anew_after_a_good_connection() {
         let mut choice = Choice::new(Duration::from_secs(4));
         let mut random = fastrand::Rng::with_seed(1);
         let servers = servers(&["a:1"]);
-        let mut pause = |connection, upper: u64| {
-            choice.learn(connection);
+        let mut pause = |choice: &mut Choice, upper: u64| {
             let (_, pause) = choice.next(&servers, &mut random).unwrap();
             let upper = Duration::from_millis(upper);
             assert!(pause >= upper / 2 && pause <= upper, "{pause:?} {upper:?}");
         };
-        pause(NONE, 0);
+        pause(&mut choice, 0);
         for upper in [100, 200, 400, 800, 1_600, 3_200, 4_000, 4_000] {
-            pause(NONE, upper);
+            choice.failed(&servers[0]);
+            pause(&mut choice, upper);
         }
         for _ in 0..100 {
-            pause(NONE, 4_000);
+            choice.failed(&servers[0]);
+            pause(&mut choice, 4_000);
         }
-        pause(("A", 1), 100);
-        pause(("A", 1), 100);
-        pause(("A", 1), 200);
-        pause(("A", 2), 100);
-        pause(("B", 2), 100);
+        choice.lasted(&servers[0]);
+        pause(&mut choice, 100);
+        choice.failed(&servers[0]);
+        choice.failed(&servers[0]);
+        pause(&mut choice, 200);
     }
 
     #[test]
@@ -138,8 +111,9 @@ mod tests {
         for round in 0..20 {
             let mut tried: Vec<usize> = (0..3)
                 .map(|_| {
-                    choice.learn(NONE);
-                    choice.next(&servers, &mut random).unwrap().0
+                    let (index, _) = choice.next(&servers, &mut random).unwrap();
+                    choice.failed(&servers[index]);
+                    index
                 })
                 .collect();
             tried.sort_unstable();
@@ -152,24 +126,11 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(3);
         let mut choice = Choice::new(Duration::from_secs(4));
         for n in 0..100 {
-            choice.learn(NONE);
-            let name = format!("{n}:1");
-            choice.next(&servers(&[&name]), &mut random).unwrap();
+            let servers = servers(&[&format!("{n}:1")]);
+            choice.next(&servers, &mut random).unwrap();
+            choice.failed(&servers[0]);
         }
-        assert!(choice.failures.len() <= 1);
+        assert!(choice.failures.len() <= 2);
         assert!(choice.next(&[], &mut random).is_none());
-    }
-
-    #[test]
-    fn the_past_is_told_once() {
-        let mut random = fastrand::Rng::with_seed(4);
-        let mut choice = Choice::new(Duration::from_secs(4));
-        let servers = servers(&["a:1"]);
-        assert_eq!(choice.learn(NONE), Past::Nothing);
-        choice.next(&servers, &mut random);
-        assert_eq!(choice.learn(NONE), Past::Failed("a:1".into()));
-        choice.next(&servers, &mut random);
-        assert_eq!(choice.learn(("A", 1)), Past::Connected);
-        assert_eq!(choice.learn(("A", 1)), Past::Nothing);
     }
 }

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
+
+use crate::threads;
 
 /// Lines that may wait. One more is dropped and counted: a log that is not read must not stop
 /// whoever writes to it.
@@ -30,15 +31,14 @@ impl Sink {
         let (queue, lines) = sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&dropped);
-        thread::Builder::new()
-            .name("log".into())
-            .spawn(move || write(&lines, &counter, out))?;
+        // Not joined: it ends with the sink.
+        drop(threads::spawn("log", move || write(&lines, &counter, out))?);
         Ok(Self { queue, dropped })
     }
 
     /// Leaves a line, its end included, to be written. Never waits.
     pub(super) fn send(&self, line: String) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Line(line)) {
+        if self.queue.try_send(Message::Line(line)).is_err() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -141,7 +141,7 @@ mod tests {
         assert!((8..=10).contains(&dropped), "{dropped}");
         drop(go);
         while !String::from_utf8_lossy(&out.0.lock().unwrap()).contains("log-lines-dropped") {
-            thread::yield_now();
+            std::thread::yield_now();
         }
         sink.flush(Duration::from_secs(10));
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();

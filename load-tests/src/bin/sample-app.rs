@@ -76,7 +76,7 @@ async fn keep_registered(nats: SocketAddr, claim: &Register) -> Result<()> {
         name: "sample-app".to_owned(),
         ..Options::default()
     };
-    let bus = Bus::connect(&options).await?;
+    let bus = Bus::connect(&options)?;
     let mut starts = bus.subscribe(&ROUTER_START).await?;
     let mut events = bus.events();
     let mut heartbeat = interval(HEARTBEAT);

@@ -170,6 +170,9 @@ pub struct Vitals {
     pub access_log_written: u64,
     /// Access-log lines dropped.
     pub access_log_dropped: u64,
+    /// Failures of threads that the router needs.
+    #[serde(default)]
+    pub thread_failures: u64,
     /// `none`, `connected` or `disconnected`.
     pub bus: String,
     /// Times that the bus was lost.

@@ -4,6 +4,7 @@ mod change;
 mod config;
 mod heartbeat;
 mod invariants;
+mod resume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -102,6 +103,11 @@ impl Registry {
             counts: RegistryCounts::default(),
             last_change: None,
         }
+    }
+
+    /// How it behaves.
+    pub fn config(&self) -> &RegistryConfig {
+        &self.config
     }
 
     /// The table as it is now. Costs nothing, and never changes once given out.

@@ -343,9 +343,7 @@ mod tests {
             Ok::<_, ()>(())
         };
         let written = write(&registry.table(), 1_000_000, out);
-        let bus = |endpoint: &&std::sync::Arc<crate::endpoint::Endpoint>| {
-            !endpoint.origin().is_operator()
-        };
+        let bus = |endpoint: &&Arc<Endpoint>| !endpoint.origin().is_operator();
         let table = registry.table();
         let expected = table
             .iter()

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use component::threads;
 use router_core::histogram::LOOKUP_NANOS;
 
 use self::events::{EVENTS, OUR_EVENTS};
@@ -267,6 +268,11 @@ fn sources(admin: &Admin, out: &mut Exposition) {
 }
 
 fn process(admin: &Admin, usage: Usage, out: &mut Exposition) {
+    let name = "switchyard_thread_failures_total";
+    out.family(name, "counter", "failures of threads that the router needs");
+    for (thread, failures) in threads::failures() {
+        out.sample(name, &[("thread", &thread)], failures);
+    }
     out.gauge(
         "file_descriptors",
         "open file descriptors",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use component::threads;
 use protocol::admin::{ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};
 use router_core::access_log::timestamp;
 use router_core::histogram::Distribution;
@@ -137,6 +138,7 @@ fn vitals(admin: &Admin, totals: &Totals, usage: Usage) -> Vitals {
         panics: totals.event(Event::Panic),
         access_log_written: shared.access_log.written(),
         access_log_dropped: shared.access_log.dropped(),
+        thread_failures: threads::failures().values().sum(),
         bus: bus(registry).to_owned(),
         bus_losses: registry.bus_losses.get(),
         bus_dropped_messages: registry.dropped_messages.get(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use router_core::coalesce::{Batch, Notice, Offered, Queue};
 use router_core::endpoint::{Endpoint, Origin};
@@ -25,6 +25,7 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     work: Condvar,
     room: Notify,
+    emptied: Notify,
     /// Odd while the writer is at work on the table.
     epoch: AtomicU64,
     /// Batches that the reader has offered, and how many of them are in the published table.
@@ -84,6 +85,7 @@ impl Default for Inbox {
             }),
             work: Condvar::new(),
             room: Notify::new(),
+            emptied: Notify::new(),
             epoch: AtomicU64::new(0),
             offered: AtomicU64::new(0),
             applied: AtomicU64::new(0),
@@ -229,6 +231,43 @@ impl Inbox {
     pub(super) fn end(&self, offered: u64) {
         self.applied.store(offered, SeqCst);
         self.epoch.fetch_add(1, SeqCst);
+    }
+
+    /// The writer is lost with all that it was handed, in whatever it did: what the bus had said is
+    /// as unknown as if it had not been heard. Another writer may begin.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.bus = BusNews {
+            lost: true,
+            back: false,
+        };
+        self.applied.store(self.offered.load(SeqCst), SeqCst);
+        if !self.epoch.load(SeqCst).is_multiple_of(2) {
+            self.epoch.fetch_add(1, SeqCst);
+        }
+        drop(state);
+        self.emptied.notify_one();
+    }
+
+    /// Waits until a writer is lost.
+    pub(super) async fn emptied(&self) {
+        self.emptied.notified().await;
+    }
+
+    /// Waits for a while, and says whether it is time to stop.
+    pub(super) fn pause(&self, pause: Duration) -> bool {
+        let deadline = Instant::now() + pause;
+        let mut state = self.lock();
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            if state.stopping || patience.is_zero() {
+                return state.stopping;
+            }
+            state.sleeping = true;
+            let woken = self.work.wait_timeout(state, patience);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.sleeping = false;
+        }
     }
 
     /// Wakes the writer if it sleeps. A system call, so not for nothing.

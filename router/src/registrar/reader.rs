@@ -6,7 +6,7 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, BusError, Delivery, Event, Subscription};
+use bus::{Bus, Delivery, Event, Subscription};
 use foldhash::quality::RandomState;
 use protocol::bus::{
     Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, Register,
@@ -67,19 +67,21 @@ impl Reader {
         }
     }
 
-    /// Works until the bus is closed.
-    ///
-    /// # Errors
-    /// It is closed, which only we do.
-    pub(super) async fn run(self) -> Result<(), BusError> {
-        let registrations = self.bus.subscribe_pattern(ROUTER_PATTERN).await?;
-        let greets = self.bus.subscribe(&ROUTER_GREET).await?;
-        tokio::join!(
-            self.registrations(registrations),
-            self.greets(greets),
-            self.events(),
-        );
-        Ok(())
+    /// Works as long as the bus can be heard and followed, and says what ended that. A connection
+    /// that is lost does not, since the client of the bus makes another one: its own end does.
+    pub(super) async fn run(self) -> String {
+        let registrations = self.bus.subscribe_pattern(ROUTER_PATTERN).await;
+        let greets = self.bus.subscribe(&ROUTER_GREET).await;
+        let (registrations, greets) = match (registrations, greets) {
+            (Ok(registrations), Ok(greets)) => (registrations, greets),
+            (Err(error), _) | (_, Err(error)) => return error.to_string(),
+        };
+        let ended = tokio::select! {
+            () = self.registrations(registrations) => "registrations",
+            () = self.greets(greets) => "greetings",
+            () = self.events() => "events",
+        };
+        format!("the client of the bus has no more {ended}")
     }
 
     /// Moves what arrives into the inbox.
@@ -244,6 +246,7 @@ impl Reader {
                 () = sleep_until(link.start_at.unwrap_or(link.remind_at)) => {
                     self.wake(&mut link).await;
                 }
+                () = self.inbox.emptied() => self.hear_again(&mut link),
             }
         }
     }
@@ -255,6 +258,7 @@ impl Reader {
             Event::Connected { server, again } => {
                 link.up = true;
                 link.refusal = None;
+                link.loss = None;
                 link.ask(now);
                 metrics.bus_state.set(RegistryMetrics::BUS_UP);
                 self.inbox.bus_back();
@@ -267,7 +271,7 @@ impl Reader {
                 // Behind the line: who waits for the bus finds it told.
                 self.outlets.health.bus(true);
             }
-            Event::Disconnected => {
+            Event::Disconnected { reason } => {
                 link.up = false;
                 link.start_at = None;
                 link.remind_at = now + self.remind_interval;
@@ -275,7 +279,8 @@ impl Reader {
                 metrics.bus_losses.add(1);
                 self.outlets.health.bus(false);
                 self.inbox.bus_lost();
-                tracing::warn!("nats-connection-disconnected");
+                tracing::warn!(%reason, "nats-connection-disconnected");
+                link.loss = Some(reason);
             }
             Event::Refused { reason } => {
                 if link.refusal.is_none() {
@@ -294,6 +299,16 @@ impl Reader {
                 }
                 tracing::warn!(dropped, "nats-slow-consumer");
             }
+            Event::Complaint { reason } => tracing::warn!(%reason, "nats-error"),
+        }
+    }
+
+    /// The writer has lost what it was handed: all of it has to be said again.
+    fn hear_again(&self, link: &mut Link) {
+        self.outlets.metrics.registry.bus_losses.add(1);
+        if link.up {
+            self.inbox.bus_back();
+            link.ask(Instant::now());
         }
     }
 
@@ -312,7 +327,8 @@ impl Reader {
         if link.remind_at <= now {
             link.remind_at = now + self.remind_interval;
             if !link.up {
-                let reason = link.refusal.as_deref().unwrap_or_default();
+                let reason = link.refusal.as_ref().or(link.loss.as_ref());
+                let reason = reason.map(|reason| &**reason).unwrap_or_default();
                 tracing::warn!(reason, "nats-connection-still-disconnected");
             }
         }
@@ -334,6 +350,8 @@ struct Link {
     up: bool,
     /// Why the last attempt to connect failed, since the last that did not.
     refusal: Option<Arc<str>>,
+    /// Why the last connection was lost, since it was.
+    loss: Option<Arc<str>>,
     remind_at: Instant,
     /// When to ask all registrars for everything that they have.
     start_at: Option<Instant>,
@@ -345,6 +363,7 @@ impl Link {
         Self {
             up: false,
             refusal: None,
+            loss: None,
             remind_at,
             start_at: None,
             last_start: None,

@@ -93,10 +93,10 @@ impl Settings {
         }
     }
 
-    /// Starts to connect.
-    pub(super) async fn connect(&self) -> Result<Bus, BusError> {
+    /// Starts to connect, on the runtime of the caller.
+    pub(super) fn connect(&self) -> Result<Bus, BusError> {
         match &self.bus {
-            Some(BusAt::Servers(options)) => Bus::connect(options).await,
+            Some(BusAt::Servers(options)) => Bus::connect(options),
             Some(BusAt::Hub(hub)) => Ok(Bus::in_memory(hub, DELIVERIES)),
             None => Err(BusError::NotConnected),
         }

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -23,6 +24,8 @@ struct Fixture {
     outlets: Outlets,
     registrar: Registrar,
     millis: Arc<AtomicU64>,
+    /// The thread that panics when it looks at the clock the next time.
+    doomed: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Fixture {
@@ -35,6 +38,8 @@ impl Fixture {
         };
         let millis = Arc::new(AtomicU64::new(1));
         let clock = Arc::clone(&millis);
+        let doomed = Arc::<Mutex<Option<&str>>>::default();
+        let victim = Arc::clone(&doomed);
         let settings = Settings {
             bus: Some(at),
             start: start_message(),
@@ -52,12 +57,22 @@ impl Fixture {
             settings,
             Registry::new(RegistryConfig::default()),
             outlets.clone(),
-            Arc::new(move || Tick::from_millis(clock.load(Ordering::SeqCst))),
+            Arc::new(move || {
+                let mut victim = victim.lock().unwrap_or_else(PoisonError::into_inner);
+                let name = std::thread::current().name().map(str::to_owned);
+                if victim.is_some() && *victim == name.as_deref() {
+                    *victim = None;
+                    drop(victim);
+                    panic!("as the test wants it");
+                }
+                Tick::from_millis(clock.load(Ordering::SeqCst))
+            }),
         );
         Self {
             outlets,
             registrar: registrar.unwrap(),
             millis,
+            doomed,
         }
     }
 
@@ -139,7 +154,7 @@ fn at(server: &NatsServer) -> Options {
 
 /// A client that hears every router that starts from now on.
 async fn client(server: &NatsServer) -> (Bus, Subscription<Start>) {
-    let bus = Bus::connect(&at(server)).await.unwrap();
+    let bus = Bus::connect(&at(server)).unwrap();
     assert!(eventually_async(PATIENCE, || bus.is_connected()).await);
     let starts = bus.subscribe(&ROUTER_START).await.unwrap();
     let mut echo = bus.subscribe_pattern("echo").await.unwrap();
@@ -553,4 +568,57 @@ async fn a_heartbeat_never_overtakes_what_was_said_before_it() {
         (0..CLAIMS).all(|n| table.lookup(&uri(n), "/").is_some() == (n % 2 == 0))
     };
     fixture.until("every second one left", expected).await;
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_is_a_lost_bus_and_has_a_successor() {
+    for thread in ["bus", "registrar"] {
+        let hub = Hub::new();
+        let (fixture, bus) = Fixture::in_memory(&hub).await;
+        let mut starts = bus.subscribe(&ROUTER_START).await.unwrap();
+        let register = async |uri: &str| {
+            let sent = bus.publish(&ROUTER_REGISTER, &claim(uri)).await;
+            sent.unwrap();
+        };
+        register("kept.test").await;
+        fixture.until("registered", |f| f.has("kept.test")).await;
+        let failures = || threads::failures().get(thread).copied().unwrap_or(0);
+        let before = failures();
+        let losses = fixture.metrics().bus_losses.get();
+        *fixture.doomed.lock().unwrap() = Some(thread);
+        register("lost.test").await;
+        let counted = |f: &Fixture| failures() > before && f.metrics().bus_losses.get() > losses;
+        fixture.until(thread, counted).await;
+        // All registrars are asked for all that they have, and what they say counts.
+        next_start(&mut starts).await;
+        fixture.until("up", Fixture::is_up).await;
+        assert!(fixture.has("kept.test"));
+        register("lost.test").await;
+        fixture.until("registered", |f| f.has("lost.test")).await;
+        let message = claim("kept.test");
+        bus.publish(&ROUTER_UNREGISTER, &message).await.unwrap();
+        fixture.until("gone", |f| !f.has("kept.test")).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_lapses_while_there_is_no_reader() {
+    let hub = Hub::new();
+    let (fixture, bus) = Fixture::in_memory(&hub).await;
+    bus.publish(&ROUTER_REGISTER, &claim("a.test"))
+        .await
+        .unwrap();
+    fixture.until("registered", |f| f.has("a.test")).await;
+    hub.stop();
+    *fixture.doomed.lock().unwrap() = Some("registrar");
+    for _ in 0..10 {
+        fixture.pass(THRESHOLD * 2);
+    }
+    let done = |f: &Fixture| f.doomed.lock().unwrap().is_none();
+    fixture.until("panicked", done).await;
+    fixture.pass(THRESHOLD * 2);
+    fixture.pass(PRUNE_INTERVAL);
+    hub.start();
+    fixture.until("up", Fixture::is_up).await;
+    assert!(fixture.has("a.test"));
 }

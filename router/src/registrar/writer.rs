@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use router_core::coalesce::{Batch, Notice};
 use router_core::registry::{Change, Command, Cycle, Registry};
+use router_core::table::RouteTable;
 use router_core::tick::Tick;
 
 use super::inbox::{Inbox, Work};
@@ -82,16 +83,6 @@ impl Writer {
                 return;
             }
         }
-    }
-
-    /// Publishes the registry's table.
-    pub(super) fn publish(&mut self) {
-        let table = Arc::new(self.registry.table());
-        let metrics = &self.outlets.metrics.registry;
-        metrics.generation.set(table.generation());
-        metrics.routes.set(table.len() as u64);
-        metrics.endpoints.set(table.endpoints() as u64);
-        self.retired.keep(self.outlets.routes.swap(table));
     }
 
     fn patience(&self) -> Duration {
@@ -199,9 +190,19 @@ impl Writer {
     /// Publishes the table if it changed, and then tells of it.
     fn commit(&mut self, change: &Change) {
         if !change.is_empty() {
-            self.publish();
+            self.retired.keep(publish(&self.registry, &self.outlets));
             let generation = self.registry.table().generation();
             self.report.tell(change, generation);
         }
     }
+}
+
+/// Publishes the table of `registry`, and returns the one before.
+pub(super) fn publish(registry: &Registry, outlets: &Outlets) -> Arc<RouteTable> {
+    let table = Arc::new(registry.table());
+    let metrics = &outlets.metrics.registry;
+    metrics.generation.set(table.generation());
+    metrics.routes.set(table.len() as u64);
+    metrics.endpoints.set(table.endpoints() as u64);
+    outlets.routes.swap(table)
 }

@@ -30,7 +30,7 @@ pub use eventually::eventually;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use gate::Gate;
 pub use load::Load;
-pub use nats::{NatsClient, NatsProgram, NatsServer};
+pub use nats::{FakeNats, Manner, NatsClient, NatsProgram, NatsServer};
 pub use process::{RouterProcess, RouterProgram};
 pub use router::{RouterBuilder, TestRouter};
 pub use temp_dir::TempDir;

@@ -1,6 +1,7 @@
 //! Real nats-servers, started and mistreated.
 
 mod client;
+mod fake;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use client::{Message, NatsClient};
+pub use fake::{FakeNats, Manner};
 
 use crate::eventually::eventually;
 use crate::temp_dir::TempDir;

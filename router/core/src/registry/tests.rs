@@ -531,6 +531,34 @@ fn what_a_snapshot_knew_is_confirmed_by_the_bus() {
 }
 
 #[test]
+fn another_registry_goes_on_from_the_table_in_use() {
+    let keep_empty = RegistryConfig {
+        empty_pool_timeout: Duration::from_secs(100),
+        ..config()
+    };
+    let mut before = registry(keep_empty.clone());
+    before.on(0, "a.test", wishing("x", 3));
+    before.on(0, "b.test", host("y"));
+    before.off(0, "b.test", "y");
+    let mut after = Registry::resume(keep_empty, before.table());
+    after.check_invariants();
+    assert!(matches!(after.prune(at(1_000)), Cycle::Suspended));
+    after.apply(Command::BusBack, at(1_000));
+    assert!(matches!(after.prune(at(1_000)), Cycle::Freshened));
+    let change = after.on(1_001, "a.test", host("z"));
+    assert_eq!(names(&change), ["endpoint+"]);
+    let pool = after.table.get(&RouteKey::parse("a.test").unwrap());
+    let ids = pool.unwrap().endpoints().iter().map(|e| e.id());
+    assert_eq!(
+        ids.collect::<BTreeSet<_>>().len(),
+        2,
+        "no id is given twice"
+    );
+    assert_eq!(after.pruned(1_002), 1, "the empty route goes");
+    assert_eq!(after.routes(), ["a.test=x,z"]);
+}
+
+#[test]
 fn components_are_numbered_once() {
     let tags = |name| [("component", name)].into_iter().collect();
     let (dea, cc) = (tags("dea"), tags("cc"));

@@ -142,7 +142,8 @@ impl NatsClient {
     }
 }
 
-fn claim(uris: &[&str], endpoint: SocketAddr) -> String {
+/// The registration of an endpoint for these URIs.
+pub(super) fn claim(uris: &[&str], endpoint: SocketAddr) -> String {
     let (host, port) = (endpoint.ip().to_string(), endpoint.port());
     serde_json::json!({ "uris": uris, "host": host, "port": port }).to_string()
 }
