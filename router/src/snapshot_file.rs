@@ -19,7 +19,16 @@ use crate::registrar::Outlets;
 use crate::regular_file;
 use crate::shared::Routes;
 
-/// Puts the routes that `file` holds into `registry`, and says how many endpoints that were.
+/// What came of a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Endpoints that were taken over.
+    pub endpoints: u64,
+    /// Whether that was all that the last run knew: the file was neither damaged nor too old.
+    pub whole: bool,
+}
+
+/// Puts the routes that `file` holds into `registry`.
 ///
 /// A file that is missing is no trouble; one that cannot be read, or not to its end, is logged, and
 /// what could be read serves. From a file older than `max_age` only TLS endpoints are taken, and none
@@ -30,21 +39,21 @@ pub fn restore(
     own: &OwnListeners,
     registry: &mut Registry,
     now: Tick,
-) -> u64 {
+) -> Restored {
     let path = file.display();
     let bytes = match read(file) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return 0,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Restored::default(),
         Err(error) => {
             tracing::warn!(%path, %error, "snapshot-not-loaded");
-            return 0;
+            return Restored::default();
         }
     };
     let snapshot = match Snapshot::open(&bytes) {
         Ok(snapshot) => snapshot,
         Err(error) => {
             tracing::warn!(%path, %error, "snapshot-not-loaded");
-            return 0;
+            return Restored::default();
         }
     };
     let calendar = unix_millis();
@@ -53,13 +62,16 @@ pub fn restore(
         .by_ref()
         .filter(|route| !own.have(route.facts.address()));
     let endpoints = registry.restore(others, now);
+    let age = snapshot.age(calendar);
     if let Some(error) = registrations.damage() {
         tracing::warn!(%path, %error, endpoints, "snapshot-partly-loaded");
     } else {
-        let age = snapshot.age(calendar).as_secs();
-        tracing::info!(%path, endpoints, age, "snapshot-loaded");
+        tracing::info!(%path, endpoints, age = age.as_secs(), "snapshot-loaded");
     }
-    endpoints
+    Restored {
+        endpoints,
+        whole: registrations.damage().is_none() && age <= max_age,
+    }
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
@@ -174,9 +186,9 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn restore_all(file: &Path) -> u64 {
+    fn restore_all(file: &Path, max_age: Duration) -> Restored {
         let own = OwnListeners::default();
-        restore(file, HOUR, &own, &mut empty(), Tick::default())
+        restore(file, max_age, &own, &mut empty(), Tick::default())
     }
 
     #[test]
@@ -186,11 +198,11 @@ mod tests {
         let directory = TempDir::new();
         let file = directory.path().join("routes.snapshot");
         replace(&file, &registry.table()).unwrap();
-        assert_eq!(restore_all(&file), 1);
+        assert_eq!(restore_all(&file, HOUR).endpoints, 1);
         let own = OwnListeners::new(["10.0.0.1:80".parse().unwrap()], |_| false);
         let mut registry = empty();
         assert_eq!(
-            restore(&file, HOUR, &own, &mut registry, Tick::default()),
+            restore(&file, HOUR, &own, &mut registry, Tick::default()).endpoints,
             0
         );
         assert!(registry.table().lookup("a.test", "/").is_none());
@@ -252,7 +264,11 @@ mod tests {
         }
 
         fn restored(&self) -> u64 {
-            restore_all(&self.snapshot.file)
+            self.restored_within(HOUR).endpoints
+        }
+
+        fn restored_within(&self, max_age: Duration) -> Restored {
+            restore_all(&self.snapshot.file, max_age)
         }
     }
 
@@ -271,7 +287,17 @@ mod tests {
         fixture.register("c.test", Origin::Static);
         fixture.snapshot.turn(Turn::Next);
         assert!(fixture.written() > 0);
-        assert_eq!(fixture.restored(), 2);
+        let whole = |endpoints| Restored {
+            endpoints,
+            whole: true,
+        };
+        assert_eq!(fixture.restored_within(HOUR), whole(2));
+        let mut old = fixture.restored_within(Duration::ZERO);
+        while old.whole {
+            // Until a millisecond has passed.
+            old = fixture.restored_within(Duration::ZERO);
+        }
+        assert_eq!(old, Restored::default(), "plain endpoints of an old file");
         let left = fs::read_dir(fixture.directory.path().join("state")).unwrap();
         assert_eq!(left.count(), 1, "no temporary file is left");
     }
@@ -299,7 +325,8 @@ mod tests {
         let good = fs::read(&fixture.snapshot.file).unwrap();
         for len in 0..good.len() {
             fs::write(&fixture.snapshot.file, &good[..len]).unwrap();
-            assert!(fixture.restored() <= 1);
+            let restored = fixture.restored_within(HOUR);
+            assert!(restored.endpoints <= 1 && !restored.whole);
         }
         fs::write(&fixture.snapshot.file, b"something else").unwrap();
         assert_eq!(fixture.restored(), 0);
@@ -329,6 +356,6 @@ mod tests {
         fixture.register("a.test", Origin::Bus);
         let file = fixture.snapshot.file.clone();
         drop(fixture.snapshot.keep(HOUR).unwrap());
-        assert_eq!(restore_all(&file), 1);
+        assert_eq!(restore_all(&file, HOUR).endpoints, 1);
     }
 }
