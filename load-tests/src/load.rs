@@ -6,6 +6,7 @@ mod open;
 mod probe;
 mod registration;
 mod routes;
+mod undisturbed;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub fn missing_program(load: &Load) -> Option<&'static str> {
         Load::Closed(_) => &["wrk"],
         Load::Open(_) => &["oha"],
         Load::Idle { .. } => &[],
-        Load::Routes(_) | Load::Registration { .. } => &["nats-server"],
+        Load::Routes(_) | Load::Registration { .. } | Load::Undisturbed(_) => &["nats-server"],
     };
     needed
         .iter()
@@ -80,7 +81,10 @@ impl<'a> Stage<'a> {
         let access_log = match &scenario.load {
             Load::Closed(closed) => closed.access_log,
             Load::Open(_) => false,
-            Load::Idle { .. } | Load::Routes(_) | Load::Registration { .. } => return Ok(stage),
+            Load::Idle { .. }
+            | Load::Routes(_)
+            | Load::Registration { .. }
+            | Load::Undisturbed(_) => return Ok(stage),
         };
         for kind in peers {
             stage
@@ -111,6 +115,7 @@ impl<'a> Stage<'a> {
                 .with_context(|| kind.label()),
             Load::Routes(routes) => routes::measure(routes, self.site).await,
             Load::Registration { routes } => registration::measure(*routes, self.site).await,
+            Load::Undisturbed(load) => undisturbed::measure(load, self.site).await,
         }
     }
 
@@ -127,9 +132,10 @@ impl<'a> Stage<'a> {
         let done = match self.load {
             Load::Closed(closed) => closed::run(closed, peer.address, seconds, self.site).await?,
             Load::Open(open) => open::run(open, peer.address, seconds, self.site).await?,
-            Load::Idle { .. } | Load::Routes(_) | Load::Registration { .. } => {
-                return Ok(Figures::new());
-            }
+            Load::Idle { .. }
+            | Load::Routes(_)
+            | Load::Registration { .. }
+            | Load::Undisturbed(_) => return Ok(Figures::new()),
         };
         let after = peer.cpu()?;
         ensure!(done.requests > 0, "answered nothing");

@@ -35,6 +35,12 @@ pub enum Measure {
     RegisterP99,
     /// Milliseconds from a start after `kill -9` until a route of the snapshot answers.
     RestartMillis,
+    /// Connections that were cut or answered wrongly by changes that do not concern them.
+    Disturbed,
+    /// Growth of the router's memory over such changes, in MiB.
+    ChangesMib,
+    /// Answers other than 404 before a route is known and other than 200 from then on.
+    WrongAnswers,
 }
 
 impl Measure {
@@ -55,6 +61,9 @@ impl Measure {
             Self::RegisterP50 => "registration to first request, p50",
             Self::RegisterP99 => "registration to first request, p99",
             Self::RestartMillis => "kill -9: start to first 200",
+            Self::Disturbed => "connections disturbed",
+            Self::ChangesMib => "memory grown by changes",
+            Self::WrongAnswers => "wrong answers",
         }
     }
 
@@ -69,9 +78,9 @@ impl Measure {
                 "ms"
             }
             Self::ConnectionKib => "KiB",
-            Self::RoutesMib => "MiB",
+            Self::RoutesMib | Self::ChangesMib => "MiB",
             Self::HeartbeatCpu => "% of a core",
-            Self::ChurnP99 => "",
+            Self::ChurnP99 | Self::Disturbed | Self::WrongAnswers => "",
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bus::Bus;
-use protocol::bus::{Message as _, ROUTER_REGISTER, Register};
+use protocol::bus::{Message as _, ROUTER_REGISTER, ROUTER_UNREGISTER, Register};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use crate::server::Server;
@@ -81,6 +81,34 @@ impl Nats {
     /// When the server is lost.
     pub async fn register_one(&self, claims: &Claims, index: usize) -> Result<()> {
         self.send(&claims.message(index)).await?;
+        Ok(self.bus.flush().await?)
+    }
+
+    /// Publishes the end of one claim.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn unregister_one(&self, claims: &Claims, index: usize) -> Result<()> {
+        let sent = self
+            .bus
+            .publish(&ROUTER_UNREGISTER, &claims.message(index))
+            .await;
+        sent.context("the withdrawal was not sent")?;
+        Ok(self.bus.flush().await?)
+    }
+
+    /// Publishes that one host is served by one endpoint.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn register_host(&self, host: &str, backend: SocketAddr) -> Result<()> {
+        self.send(&Register {
+            uris: vec![host.to_owned()],
+            host: backend.ip().to_string(),
+            port: backend.port(),
+            ..Register::default()
+        })
+        .await?;
         Ok(self.bus.flush().await?)
     }
 

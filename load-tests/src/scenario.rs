@@ -90,6 +90,8 @@ pub enum Load {
         /// How many routes.
         routes: usize,
     },
+    /// Long connections of one app beside changes of other routes.
+    Undisturbed(Undisturbed),
 }
 
 /// Parameters of a closed loop.
@@ -139,6 +141,18 @@ pub struct Routes {
     pub seconds: u32,
     /// Requests per second sent meanwhile, and as long without heartbeats, to compare latency.
     pub rate: u32,
+}
+
+/// Parameters of the changes beside long connections.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undisturbed {
+    /// Idle WebSockets of the app.
+    pub websockets: usize,
+    /// Downloads from it that last until the end.
+    pub downloads: usize,
+    /// Additions, moves and removals of other routes.
+    pub changes: usize,
 }
 
 fn default_repeats() -> usize {
@@ -212,6 +226,11 @@ impl Scenario {
                 routes.seconds = 1;
             }
             Load::Registration { routes } => *routes = (*routes / 10).max(1),
+            Load::Undisturbed(load) => {
+                load.websockets = (load.websockets / 10).max(1);
+                load.downloads = (load.downloads / 10).max(1);
+                load.changes = (load.changes / 10).max(1);
+            }
         }
         self
     }
@@ -225,7 +244,7 @@ impl Scenario {
             Load::Closed(closed) => closed.seconds *= 3,
             Load::Open(open) => open.seconds *= 3,
             Load::Routes(routes) => routes.seconds *= 3,
-            Load::Idle { .. } | Load::Registration { .. } => {}
+            Load::Idle { .. } | Load::Registration { .. } | Load::Undisturbed(_) => {}
         }
         self
     }

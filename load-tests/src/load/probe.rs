@@ -106,18 +106,23 @@ impl Watcher {
     }
 
     async fn routed(&mut self, host: &str) -> bool {
-        let probe = match self.probe.take() {
-            Some(probe) => Ok(probe),
-            None => Probe::connect(self.to).await,
+        self.status(host).await == Some(200)
+    }
+
+    /// What `host` answers; none when there is no connection or it is lost.
+    pub(super) async fn status(&mut self, host: &str) -> Option<u16> {
+        self.ask(host, "/1k").await
+    }
+
+    /// The same for any path.
+    pub(super) async fn ask(&mut self, host: &str, path: &str) -> Option<u16> {
+        let mut probe = match self.probe.take() {
+            Some(probe) => probe,
+            None => Probe::connect(self.to).await.ok()?,
         };
-        let Ok(mut probe) = probe else { return false };
-        match probe.get(host, "/1k").await {
-            Ok(status) => {
-                self.probe = Some(probe);
-                status == 200
-            }
-            Err(_) => false,
-        }
+        let status = probe.get(host, path).await.ok()?;
+        self.probe = Some(probe);
+        Some(status)
     }
 }
 

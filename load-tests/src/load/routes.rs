@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::probe::Watcher;
@@ -23,6 +23,9 @@ const POLL: Duration = Duration::from_millis(2);
 /// How long the snapshot on disk must have been quiet to count as written.
 const SNAPSHOT_QUIET: Duration = Duration::from_secs(1);
 const SNAPSHOT_LIMIT: Duration = Duration::from_secs(30);
+/// Routes that are asked for after a crash, spread over all of them.
+const ANSWERS: usize = 2_000;
+const STRIDE: usize = 7_919;
 const MIB: f64 = (1 << 20) as f64;
 
 pub(super) async fn measure(routes: &Routes, site: &Site) -> Result<Figures> {
@@ -54,14 +57,14 @@ pub(super) async fn measure(routes: &Routes, site: &Site) -> Result<Figures> {
 pub(super) struct OnBus {
     pub(super) watcher: Watcher,
     pub(super) server: Server,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl OnBus {
     /// Starts it and waits until a first registration has come through.
     pub(super) async fn start(site: &Site, nats: &Nats) -> Result<Self> {
         let address = free_address()?;
-        let server = spawn(site, address, nats.address).await?;
+        let server = spawn(site, address, free_address()?, nats.address).await?;
         let mut watcher = Watcher::new(address);
         let first = Claims {
             count: 1,
@@ -168,20 +171,68 @@ impl OnBus {
         figures: &mut Figures,
     ) -> Result<()> {
         self.server.kill().await?;
-        let server = spawn(site, self.address, bus).await?;
-        let last = Claims::host(claims.count - 1);
-        let took = Watcher::new(self.address)
-            .until_routed(&last, server.started(), POLL / 4, ROUTED_LIMIT)
-            .await
-            .context("after kill -9")?;
+        let (admin, began) = (free_address()?, Instant::now());
+        let (server, routed, ready) = tokio::join!(
+            spawn(site, self.address, admin, bus),
+            missing(self.address, claims, began),
+            missing_once_ready(self.address, claims, admin, began),
+        );
+        let (took, missing) = routed.context("after kill -9")?;
         figures.insert(Measure::RestartMillis, took.as_secs_f64() * 1e3);
-        server.stop().await
+        figures.insert(Measure::WrongAnswers, f64::from(missing + ready?));
+        server?.stop().await
     }
 }
 
-async fn spawn(site: &Site, listen: SocketAddr, bus: SocketAddr) -> Result<Server> {
+/// How long it took to the first 200, and how many of its first answers were none.
+async fn missing(router: SocketAddr, claims: &Claims, began: Instant) -> Result<(Duration, u32)> {
+    let mut watcher = Watcher::new(router);
+    let (mut first, mut missing, mut answers) = (None, 0, 0);
+    while answers < ANSWERS && began.elapsed() < ROUTED_LIMIT {
+        let host = Claims::host(answers * STRIDE % claims.count);
+        match watcher.status(&host).await {
+            None => sleep(POLL / 4).await,
+            Some(status) => {
+                answers += 1;
+                missing += u32::from(status != 200);
+                if status == 200 {
+                    first.get_or_insert_with(|| began.elapsed());
+                }
+            }
+        }
+    }
+    Ok((first.context("no route answered 200")?, missing))
+}
+
+/// How many routes were missing once it said that it wants traffic.
+async fn missing_once_ready(
+    router: SocketAddr,
+    claims: &Claims,
+    admin: SocketAddr,
+    began: Instant,
+) -> Result<u32> {
+    let mut health = Watcher::new(admin);
+    while health.ask("localhost", "/health").await != Some(200) {
+        ensure!(began.elapsed() < ROUTED_LIMIT, "it is never ready");
+        sleep(POLL / 4).await;
+    }
+    let mut watcher = Watcher::new(router);
+    let mut missing = 0;
+    for answer in 0..ANSWERS {
+        let host = Claims::host(answer * STRIDE % claims.count);
+        missing += u32::from(watcher.status(&host).await != Some(200));
+    }
+    Ok(missing)
+}
+
+async fn spawn(
+    site: &Site,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    bus: SocketAddr,
+) -> Result<Server> {
     let log = site.path("router-on-bus.log");
-    let command = router::on_bus(site, listen, bus)?;
+    let command = router::on_bus(site, listen, admin, bus)?;
     let mut server = Server::spawn(Kind::Router.label(), command, site.cores.proxy, &log)?;
     server.accepts(listen, &log).await?;
     Ok(server)

@@ -37,8 +37,13 @@ routes:
 ///
 /// # Errors
 /// When the configuration cannot be written.
-pub fn on_bus(site: &Site, listen: SocketAddr, bus: SocketAddr) -> Result<Command> {
-    let admin = free_address()?.port();
+pub fn on_bus(
+    site: &Site,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    bus: SocketAddr,
+) -> Result<Command> {
+    let admin = admin.port();
     let config = format!(
         "listeners: [{{address: \"{listen}\"}}]
 workers: 1
