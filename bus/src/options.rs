@@ -42,7 +42,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             max_pause: Duration::from_secs(4),
             subscription_capacity: 131_072,
-            subscription_bytes: 256 * 1024 * 1024,
+            subscription_bytes: 128 * 1024 * 1024,
         }
     }
 }

@@ -28,6 +28,9 @@ const LASTING: Duration = Duration::from_secs(10);
 /// Commands that are carried out before the connection is looked at again.
 const COMMANDS: usize = 64;
 
+/// How long what was published last may take to leave when nobody has a handle any more.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What a message costs beyond its payload, in bytes.
 const MESSAGE: usize = 128;
 
@@ -229,6 +232,7 @@ impl Client {
                 sent = outlet.write(), if !outlet.is_done() => sent,
                 command = self.commands.recv(), if !outlet.is_crowded() => {
                     let Some(command) = command else {
+                        drop(timeout(FAREWELL, outlet.finish()).await);
                         return End::Closed;
                     };
                     self.obey_all(command, &mut outlet, &mut flushes);

@@ -116,6 +116,17 @@ impl Outlet {
         self.bytes.len() >= CLOGGED
     }
 
+    /// Sends all that waits.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(super) async fn finish(&mut self) -> Result<(), String> {
+        while !self.is_done() {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
     /// Sends some of what waits. Cancel-safe.
     ///
     /// # Errors
@@ -257,9 +268,7 @@ async fn login(options: &Options, encrypted: bool, mut link: Link) -> Result<Lin
     let connect = serde_json::to_string(&connect).map_err(words)?;
     link.outlet.line(&["CONNECT", &connect]);
     link.outlet.line(&["PING"]);
-    while !link.outlet.is_done() {
-        link.outlet.write().await?;
-    }
+    link.outlet.finish().await?;
     loop {
         match link.inlet.operation().await? {
             Operation::Pong => return Ok(link),
@@ -267,9 +276,7 @@ async fn login(options: &Options, encrypted: bool, mut link: Link) -> Result<Lin
             Operation::Info(info) => link.info = *info,
             Operation::Ping => {
                 link.outlet.line(&["PONG"]);
-                while !link.outlet.is_done() {
-                    link.outlet.write().await?;
-                }
+                link.outlet.finish().await?;
             }
             Operation::Fine | Operation::Message(_) => {}
         }

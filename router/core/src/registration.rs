@@ -10,6 +10,9 @@ use crate::endpoint::{Description, Digest, Facts, Origin, RouteOptions, address}
 use crate::own_listeners::OwnListeners;
 use crate::route::{BadUri, RouteKey};
 
+/// The texts of all claims of one message, in bytes.
+const TEXT_MAX: usize = 16 * 1024 * 1024;
+
 /// A claim: one endpoint serves one route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
@@ -127,6 +130,7 @@ impl Registration {
     ) -> Result<Accepted<Self>, Rejection> {
         check(message, rules)?;
         let facts = facts(message, rules)?;
+        check_size(message, facts.len())?;
         let endpoint_updated_at_ns = message.endpoint_updated_at_ns;
         Ok(accept(&message.uris, facts, |key, facts| Self {
             key,
@@ -150,6 +154,7 @@ impl Withdrawal {
     ) -> Result<Accepted<Self>, Rejection> {
         check_target(message, rules)?;
         let address = address(&message.host, port(message).0).into_boxed_str();
+        check_size(message, address.len())?;
         Ok(accept(&message.uris, address, |key, address| Self {
             key,
             address,
@@ -187,6 +192,15 @@ fn check_target(message: &Register, rules: &RegistrationRules) -> Result<(), Rej
     }
     if port(message).0 == 0 {
         return Err(Rejection::NoPort);
+    }
+    Ok(())
+}
+
+/// Each claim of a message has a copy of its texts: together they must not be much more than what
+/// was sent.
+fn check_size(message: &Register, text: usize) -> Result<(), Rejection> {
+    if text.saturating_mul(message.uris.len()) > TEXT_MAX {
+        return Err(Rejection::TooMuchText);
     }
     Ok(())
 }
@@ -413,6 +427,24 @@ mod tests {
             },
             Rejection::TooMuchText,
         );
+    }
+
+    #[test]
+    fn one_message_cannot_be_multiplied_without_limit() {
+        let uris = |count: usize| (0..count).map(|n| format!("{n}.test")).collect();
+        let host = "h".repeat(1_000);
+        let message = |count: usize| Register {
+            uris: uris(count),
+            host: host.clone(),
+            tags: [("k", "v".repeat(1_000))].into_iter().collect(),
+            ..message()
+        };
+        rejected(&message(10_000), Rejection::TooMuchText);
+        let accepted = Registration::from_message(&message(1_000), &rules()).unwrap();
+        assert_eq!(accepted.claims.len(), 1_000);
+        let withdrawn = |count| Withdrawal::from_message(&message(count), &rules());
+        assert_eq!(withdrawn(20_000), Err(Rejection::TooMuchText));
+        assert_eq!(withdrawn(10_000).unwrap().claims.len(), 10_000);
     }
 
     #[test]

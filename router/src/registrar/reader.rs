@@ -32,8 +32,11 @@ const NOTICES: usize = 256;
 /// again while their answers are what overwhelms us would not help.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// The bytes of a bad message that are logged.
+/// The bytes of a bad message that are logged, and of what is wrong with it.
 const SHOWN: usize = 512;
+
+/// The URIs that are logged of a message of which one is bad.
+const URIS_SHOWN: usize = 16;
 
 /// The state of the reader's thread.
 pub(super) struct Reader {
@@ -203,8 +206,8 @@ impl Reader {
             Ok(accepted) => {
                 notices.extend(accepted.claims.into_iter().map(notice));
                 if let Some(bad) = accepted.bad_uris.first() {
-                    let reason = format!("{bad:?} in {:?}", message.uris);
-                    self.refuse(delivery, &reason);
+                    let uris = &message.uris[..message.uris.len().min(URIS_SHOWN)];
+                    self.refuse(delivery, &format_args!("{bad:?} in {uris:?}"));
                 }
             }
             Err(Rejection::OtherSegment) => {}
@@ -216,8 +219,10 @@ impl Reader {
         self.outlets.metrics.registry.invalid_messages.add(1);
         let payload = delivery.payload();
         let shown = &payload[..payload.len().min(SHOWN)];
+        let mut error = error.to_string();
+        error.truncate(error.floor_char_boundary(SHOWN));
         tracing::warn!(
-            %error,
+            error,
             subject = delivery.subject(),
             payload = %shown.escape_ascii(),
             "validation-error"

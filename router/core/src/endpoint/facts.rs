@@ -157,6 +157,11 @@ impl Facts {
         })
     }
 
+    /// The bytes of its texts and tags, of which each copy has its own.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len() + self.tags.len()
+    }
+
     /// `host:port`; an IPv6 host in brackets.
     pub fn address(&self) -> &str {
         self.field(Field::Address)

@@ -75,6 +75,11 @@ impl PackedTags {
         Some(Self(packed.as_slice().into()))
     }
 
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// All tags, in the order of the message. `app` and `instance_id` as when packing.
     pub(super) fn iter<'a>(&'a self, app: &'a str, instance_id: &'a str) -> Unpack<'a> {
         Unpack {
