@@ -21,6 +21,8 @@ const HOST: &str = "lasting.apps.test";
 /// The bytes of one download, and of each piece that trickles until the end.
 const BODY: usize = 1 << 20;
 const PIECE: usize = 1 << 10;
+/// Descriptors that either side needs beside those.
+const SPARE_DESCRIPTORS: usize = 200;
 /// Between two pieces.
 const TRICKLE: Duration = Duration::from_millis(100);
 /// Changes are published in batches of this spacing.
@@ -33,7 +35,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const MIB: f64 = (1 << 20) as f64;
 
 pub(super) async fn measure(load: &Undisturbed, site: &Site) -> Result<Figures> {
-    let needed = 4 * (load.websockets + load.downloads);
+    // Both ends of each connection are in one process: the router's, or this one.
+    let needed = 2 * (load.websockets + load.downloads) + SPARE_DESCRIPTORS;
     ensure!(
         needed < site.descriptors,
         "{needed} descriptors are needed, the limit is {}",
