@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +23,8 @@ const BODY: usize = 1 << 20;
 const PIECE: usize = 1 << 10;
 /// Descriptors that either side needs beside those.
 const SPARE_DESCRIPTORS: usize = 200;
+/// Connections or changes after which the app's route is renewed.
+const RENEWED: usize = 500;
 /// Between two pieces.
 const TRICKLE: Duration = Duration::from_millis(100);
 /// Changes are published in batches of this spacing.
@@ -54,7 +56,10 @@ pub(super) async fn measure(load: &Undisturbed, site: &Site) -> Result<Figures> 
         .await?;
 
     let mut sockets = Vec::with_capacity(load.websockets);
-    for _ in 0..load.websockets {
+    for number in 0..load.websockets {
+        if number % RENEWED == 0 {
+            nats.register_host(HOST, app.address).await?;
+        }
         sockets.push(websocket(bench.address).await?);
     }
     let mut downloads = JoinSet::new();
@@ -85,19 +90,22 @@ pub(super) async fn measure(load: &Undisturbed, site: &Site) -> Result<Figures> 
     ]))
 }
 
-/// Adds routes, moves each to another endpoint, and removes it, until that many changes are made.
-async fn change(changes: usize, nats: &Nats, site: &Site, elsewhere: SocketAddr) -> Result<()> {
+/// Adds routes, moves each to the app, and removes it, until that many changes are made.
+async fn change(changes: usize, nats: &Nats, site: &Site, app: SocketAddr) -> Result<()> {
     let claims = |backend| Claims {
         count: changes,
         backend,
     };
-    let (old, new) = (claims(site.backend), claims(elsewhere));
+    let (old, new) = (claims(site.backend), claims(app));
     let mut ticks = interval(BATCH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Each route that comes is moved a little later, and goes after that.
     for turn in 0..changes.div_ceil(3) + 2 * BATCHED {
         if turn % BATCHED == 0 {
             ticks.tick().await;
+        }
+        if turn % RENEWED == 0 {
+            nats.register_host(HOST, app).await?;
         }
         let turns = changes.div_ceil(3);
         if turn < turns {
@@ -148,7 +156,8 @@ async fn serve(mut socket: TcpStream, ended: watch::Receiver<bool>) {
 
 async fn answer(socket: &mut TcpStream, mut ended: watch::Receiver<bool>) -> Result<()> {
     loop {
-        let head = head(socket).await?;
+        // Nothing follows a request before it is answered.
+        let head = head(&mut BufReader::new(&mut *socket)).await?;
         if head.starts_with("GET /ws ") {
             let accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
                             Upgrade: websocket\r\n\r\n";
@@ -173,11 +182,11 @@ async fn answer(socket: &mut TcpStream, mut ended: watch::Receiver<bool>) -> Res
     }
 }
 
-/// The head of a message; what comes after it is left unread.
-async fn head(socket: &mut TcpStream) -> Result<String> {
+/// The head of a message; what comes after it is left in the reader.
+async fn head(from: &mut BufReader<&mut TcpStream>) -> Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(socket.read_u8().await?);
+        head.push(from.read_u8().await?);
         ensure!(head.len() < 16 * 1024, "a head without an end");
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
@@ -189,7 +198,9 @@ async fn websocket(router: SocketAddr) -> Result<TcpStream> {
         "GET /ws HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
     socket.write_all(request.as_bytes()).await?;
-    let head = timeout(ANSWER_LIMIT, head(&mut socket)).await??;
+    // Nothing follows before the echo.
+    let mut reader = BufReader::new(&mut socket);
+    let head = timeout(ANSWER_LIMIT, head(&mut reader)).await??;
     ensure!(head.starts_with("HTTP/1.1 101 "), "no upgrade: {head}");
     Ok(socket)
 }
@@ -206,12 +217,13 @@ async fn download(router: SocketAddr) -> Result<()> {
     let mut socket = TcpStream::connect(router).await?;
     let request = format!("GET /slow HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     socket.write_all(request.as_bytes()).await?;
-    let head = head(&mut socket).await?;
+    let mut reader = BufReader::new(&mut socket);
+    let head = head(&mut reader).await?;
     ensure!(head.starts_with("HTTP/1.1 200 "), "no download: {head}");
     let mut left = BODY;
     let mut buffer = vec![0; 16 * PIECE];
     while left > 0 {
-        match socket.read(&mut buffer).await? {
+        match reader.read(&mut buffer).await? {
             0 => bail!("cut with {left} bytes to come"),
             read => left = left.checked_sub(read).context("more than announced")?,
         }
