@@ -350,7 +350,7 @@ mod tests {
         let write = |text: &str| directory.file("routes.yml", text);
         let own = OwnListeners::new(["[::]:81".parse().unwrap()], |_| false);
         let good = "- {uris: [a.test], backends: ['127.0.0.1:82']}";
-        let mut file = RoutesFile::new(write(good)).with_own(own);
+        let mut file = RoutesFile::new(write(good), HashSet::new()).with_own(own);
         assert_eq!(uris(file.changed()), ["a.test=127.0.0.1:82"]);
         write("- {uris: [b.test], backends: ['10.0.0.1:80', '127.0.0.1:81']}");
         assert!(file.changed().is_none());
