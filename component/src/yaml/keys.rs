@@ -130,7 +130,7 @@ impl Keys<'_> {
     }
 
     /// As [`choice`](Self::choice), for a key of which another program takes any word: one that is
-    /// not among `words` leaves `value` as it is and is [lax](Laxity::Word).
+    /// not among `words` leaves `value` as it is and is [lax](super::Laxity::Word).
     pub fn lax_choice<T: Copy + PartialEq>(
         &mut self,
         name: &'static str,
@@ -147,7 +147,7 @@ impl Keys<'_> {
     }
 
     /// A key whose value is a list of words. One that stands alone is a list of one. What is not
-    /// among `words` is left out and [lax](Laxity::Word).
+    /// among `words` is left out and [lax](super::Laxity::Word).
     pub fn choices<T: Copy + PartialEq>(
         &mut self,
         name: &'static str,
