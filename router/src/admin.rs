@@ -6,10 +6,13 @@
 mod apps;
 mod auth;
 mod connections;
+mod desks;
 mod events;
 mod explain;
 mod health;
+mod line;
 mod log_level;
+mod places;
 mod process;
 mod prometheus;
 mod routes;
@@ -40,6 +43,8 @@ use crate::shared::Shared;
 const STREAMS: usize = 16;
 /// Answers at a time that walk the whole table. The next is told 503.
 const WALKS: usize = 4;
+/// Answers at a time that add up all counters. The next waits.
+const LOOKS: usize = 2;
 /// How often the rates are taken.
 const RATES: Duration = Duration::from_secs(5);
 
@@ -89,6 +94,7 @@ pub struct Admin {
     log_level: LogLevel,
     streams: Arc<Semaphore>,
     walks: Arc<Semaphore>,
+    looks: Semaphore,
     rates: Mutex<TrafficRates>,
     apps: Apps,
 }
@@ -106,6 +112,7 @@ impl Admin {
             log_level,
             streams: Arc::new(Semaphore::new(STREAMS)),
             walks: Arc::new(Semaphore::new(WALKS)),
+            looks: Semaphore::new(LOOKS),
             rates: Mutex::default(),
             apps: Apps::default(),
         })

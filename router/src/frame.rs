@@ -113,6 +113,9 @@ impl Service for RouterService {
                 if let Some(address) = running.admin_address() {
                     tracing::info!(%address, "admin-listening");
                 }
+                if let Some(address) = running.status_address() {
+                    tracing::info!(%address, "status-listening");
+                }
                 if let Some(file) = &pid_file
                     && let Err(error) = regular_file::write(file, &std::process::id().to_string())
                 {

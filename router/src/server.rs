@@ -159,9 +159,19 @@ impl Running {
     /// Where the admin endpoint listens that answers everything.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        let whole =
-            |(address, role): &(SocketAddr, Role)| (*role == Role::Everything).then_some(*address);
-        self.admin_addresses.iter().find_map(whole)
+        self.address_of(|role| role == Role::Everything)
+    }
+
+    /// Where load balancers find the health checks apart from it.
+    #[must_use]
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.address_of(|role| matches!(role, Role::Health | Role::Status))
+    }
+
+    fn address_of(&self, is_wanted: impl Fn(Role) -> bool) -> Option<SocketAddr> {
+        let mut addresses = self.admin_addresses.iter();
+        let found = addresses.find(|(_, role)| is_wanted(*role));
+        found.map(|(address, _)| *address)
     }
 
     /// The handles that its parts share.

@@ -14,11 +14,20 @@ use super::Admin;
 /// Nobody may keep an answer.
 const FRESH: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "private, max-age=0"), (EXPIRES, "0")];
 
+const HEALTH: &str = "/health";
+const HEALTHZ: &str = "/healthz";
+const ALIVE: &str = "/is-process-alive-do-not-use-for-loadbalancing";
+
 pub(super) fn router() -> Router<Arc<Admin>> {
     Router::new()
-        .route("/health", get(health))
-        .route("/healthz", get(health))
-        .route("/is-process-alive-do-not-use-for-loadbalancing", get(alive))
+        .route(HEALTH, get(health))
+        .route(HEALTHZ, get(health))
+        .route(ALIVE, get(alive))
+}
+
+/// Whether a request for `path` is a health check.
+pub(super) fn is_check(path: &str) -> bool {
+    [HEALTH, HEALTHZ, ALIVE].contains(&path)
 }
 
 /// Whether this router wants traffic, and if not, why.

@@ -9,15 +9,16 @@ mod text;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use component::threads;
 use router_core::histogram::LOOKUP_NANOS;
 
 use self::events::{EVENTS, OUR_EVENTS};
 use self::text::{Exposition, Scale};
 use super::Admin;
-use super::process::Usage;
+use super::process::{Usage, usage};
 use super::varz::look;
 use crate::health::State as Health;
 use crate::metrics::{RegistryMetrics, StatusGroup, Totals};
@@ -53,20 +54,21 @@ const REGISTRATION_LATENCY: [u64; 14] = [
     10_000_000,
 ];
 
+const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+
 pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Response {
-    let (_, usage) = look(&admin).await;
+    look(&admin, |admin| ([TEXT], text(admin))).await
+}
+
+fn text(admin: &Admin) -> String {
     let totals = admin.shared.metrics.totals();
     let mut out = Exposition::default();
-    traffic(&admin, &totals, &mut out);
-    registry(&admin, &mut out);
-    ours(&admin, &totals, &mut out);
-    sources(&admin, &mut out);
-    process(&admin, usage, &mut out);
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        out.into_text(),
-    )
-        .into_response()
+    traffic(admin, &totals, &mut out);
+    registry(admin, &mut out);
+    ours(admin, &totals, &mut out);
+    sources(admin, &mut out);
+    process(admin, usage(), &mut out);
+    out.into_text()
 }
 
 fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {

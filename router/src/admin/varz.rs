@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use component::threads;
 use protocol::admin::{ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};
 use router_core::access_log::timestamp;
@@ -37,20 +39,32 @@ impl TrafficRates {
     }
 }
 
-pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Json<Varz> {
-    let (report, usage) = look(&admin).await;
-    let totals = admin.shared.metrics.totals();
-    Json(varz(&admin, &totals, &report, usage))
+pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Response {
+    look(&admin, |admin| {
+        let report = admin.apps.look(&admin.shared.routes.load_full());
+        let totals = admin.shared.metrics.totals();
+        Json(varz(admin, &totals, &report, process::usage()))
+    })
+    .await
 }
 
-/// What takes milliseconds is done off the event loop.
-pub(super) async fn look(admin: &Arc<Admin>) -> (Arc<Report>, Usage) {
-    let looking = Arc::clone(admin);
-    let look = move || {
-        let table = looking.shared.routes.load_full();
-        (looking.apps.look(&table), process::usage())
+/// Answers with what `show` makes. That takes milliseconds, so it is done off the event loop, which
+/// has health checks to answer, and only a few do it at a time; the others wait.
+pub(super) async fn look<T>(
+    admin: &Arc<Admin>,
+    show: impl FnOnce(&Admin) -> T + Send + 'static,
+) -> Response
+where
+    T: IntoResponse + Send + 'static,
+{
+    let Ok(_turn) = admin.looks.acquire().await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    let looking = Arc::clone(admin);
+    match tokio::task::spawn_blocking(move || show(&looking)).await {
+        Ok(shown) => shown.into_response(),
+        Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 fn varz(admin: &Admin, totals: &Totals, report: &Report, usage: Usage) -> Varz {
