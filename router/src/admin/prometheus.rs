@@ -1,7 +1,8 @@
 //! `GET /metrics` in the text format of Prometheus.
 //!
 //! The first part has gorouter's names and labels, the second ours, which begin with
-//! `switchyard_`. Labels are bounded: components, groups of statuses, and workers.
+//! `switchyard_`. gorouter's names of counters lack the end that Prometheus asks for: each is there
+//! with `_total` too. Labels are bounded: components, groups of statuses, and workers.
 
 mod events;
 mod text;
@@ -23,13 +24,14 @@ use super::varz::look;
 use crate::health::State as Health;
 use crate::metrics::{RegistryMetrics, StatusGroup, Totals};
 
-/// gorouter's bounds of `latency`, in milliseconds, and two above them.
+/// Bounds of `latency`, in microseconds: those of gorouter's last histogram, and two above them.
 const LATENCY: [u64; 14] = [
-    1, 2, 4, 6, 8, 10, 20, 40, 50, 100, 500, 1_000, 5_000, 10_000,
+    1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 20_000, 40_000, 50_000, 100_000, 500_000, 1_000_000,
+    5_000_000, 10_000_000,
 ];
-/// Bounds of `gorouter_time`, in microseconds: gorouter's begin at a second, which this router's
-/// part of an exchange does not reach.
-const GOROUTER_TIME: [u64; 16] = [
+/// Bounds of `gorouter_time`, in microseconds: those of gorouter's last histogram begin at a second,
+/// which this router's part of an exchange does not reach. Most are below them.
+const GOROUTER_TIME: [u64; 24] = [
     50,
     100,
     250,
@@ -44,14 +46,22 @@ const GOROUTER_TIME: [u64; 16] = [
     500_000,
     1_000_000,
     2_000_000,
+    4_000_000,
+    6_000_000,
+    8_000_000,
     10_000_000,
+    20_000_000,
+    40_000_000,
+    50_000_000,
     100_000_000,
+    500_000_000,
+    1_000_000_000,
 ];
-
-/// Bounds of `route_registration_latency` in microseconds: gorouter's end at 4 ms.
-const REGISTRATION_LATENCY: [u64; 14] = [
-    100, 200, 400, 600, 800, 1_000, 2_000, 4_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
-    10_000_000,
+/// Bounds of `route_registration_latency`, in microseconds: those of gorouter's last histogram end at
+/// 4 ms.
+const REGISTRATION_LATENCY: [u64; 16] = [
+    100, 200, 500, 1_000, 1_500, 2_000, 2_500, 3_000, 3_500, 4_000, 10_000, 50_000, 100_000,
+    500_000, 1_000_000, 10_000_000,
 ];
 
 const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
@@ -75,14 +85,12 @@ fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {
     let table = admin.shared.routes.load();
     let names: Vec<&str> = table.components().names().collect();
     let name = |index: &usize| names.get(*index).copied().unwrap_or_default();
-    out.family("total_requests", "counter", "requests given to endpoints");
-    for (index, component) in &totals.components {
-        out.sample(
-            "total_requests",
-            &[("component", name(index))],
-            component.requests,
-        );
-    }
+    let help = "requests given to endpoints";
+    out.counters("total_requests", help, |out, family| {
+        for (index, component) in &totals.components {
+            out.sample(family, &[("component", name(index))], component.requests);
+        }
+    });
     let responses = |group| totals.responses(group);
     let help = "responses, the router's own included";
     by_status("responses", help, responses, out);
@@ -94,13 +102,12 @@ fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {
     }
     out.family("latency", "histogram", "whole exchanges in ms");
     for (index, component) in &totals.components {
-        let bounds = LATENCY.map(|millis| millis * 1_000);
         let label = [("component", name(index))];
         out.histogram(
             "latency",
             &label,
             &component.latency,
-            &bounds,
+            &LATENCY,
             Scale::Thousandth,
         );
     }
@@ -127,26 +134,26 @@ fn traffic(admin: &Admin, totals: &Totals, out: &mut Exposition) {
 }
 
 fn by_status(family: &str, help: &str, count: impl Fn(StatusGroup) -> u64, out: &mut Exposition) {
-    out.family(family, "counter", help);
-    for group in StatusGroup::ALL {
-        out.sample(family, &[("status_group", group.name())], count(group));
-    }
+    out.counters(family, help, |out, family| {
+        for group in StatusGroup::ALL {
+            out.sample(family, &[("status_group", group.name())], count(group));
+        }
+    });
 }
 
 fn registry(admin: &Admin, out: &mut Exposition) {
     let registry = &admin.shared.metrics.registry;
-    out.family(
-        "registry_message",
-        "counter",
-        "registrations by what they did",
-    );
-    registry.registrations(|component, action, count| {
-        let labels = [("component", component), ("action", action.name())];
-        out.sample("registry_message", &labels, count);
+    let help = "registrations by what they did";
+    out.counters("registry_message", help, |out, family| {
+        registry.messages(|component, action, count| {
+            let labels = [("component", component), ("action", action)];
+            out.sample(family, &labels, count);
+        });
     });
-    out.family("unregistry_message", "counter", "unregistrations");
-    registry.unregistrations(|component, count| {
-        out.sample("unregistry_message", &[("component", component)], count);
+    out.counters("unregistry_message", "unregistrations", |out, family| {
+        registry.unregistrations(|component, count| {
+            out.sample(family, &[("component", component)], count);
+        });
     });
     out.counter(
         "routes_pruned",
@@ -237,6 +244,12 @@ fn sources(admin: &Admin, out: &mut Exposition) {
             registry.bus_losses.get(),
         );
     }
+    let help = "registrations that said nothing new";
+    out.counters("switchyard_heartbeats_total", help, |out, family| {
+        registry.heartbeats(|component, count| {
+            out.sample(family, &[("component", component)], count);
+        });
+    });
     let invalid = registry.invalid_messages.get();
     out.counter(
         "switchyard_invalid_messages_total",
@@ -285,15 +298,10 @@ fn process(admin: &Admin, usage: Usage, out: &mut Exposition) {
         "resident memory",
         usage.resident,
     );
-    out.family(
+    out.counters(
         "process_cpu_seconds_total",
-        "counter",
         "processor time used",
-    );
-    out.sample(
-        "process_cpu_seconds_total",
-        &[],
-        usage.cpu_ms as f64 / 1_000.0,
+        |out, family| out.sample(family, &[], usage.cpu_ms as f64 / 1_000.0),
     );
     let started = admin.started_unix_nanos() / 1_000_000_000;
     out.gauge(
@@ -301,4 +309,33 @@ fn process(admin: &Admin, usage: Usage, out: &mut Exposition) {
         "start, in seconds since 1970",
         started,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use router_core::histogram::MICROSECONDS;
+
+    use super::*;
+
+    /// gorouter's default bounds as long as it had histograms, in our units.
+    #[test]
+    fn the_bounds_of_gorouters_last_histograms_are_among_ours() {
+        let check = |ours: &[u64], recorded: &[u64], gorouters: &[u64]| {
+            for bound in ours {
+                assert!(recorded.contains(bound), "{bound}");
+            }
+            for bound in gorouters {
+                assert!(ours.contains(bound), "{bound}");
+            }
+            assert!(ours.is_sorted());
+        };
+        let steps = [1, 2, 4, 6, 8, 10, 20, 40, 50, 100, 500, 1_000];
+        let (millis, seconds) = (steps.map(|n| n * 1_000), steps.map(|n| n * 1_000_000));
+        check(&LATENCY, &MICROSECONDS, &millis);
+        check(&GOROUTER_TIME, &MICROSECONDS, &seconds);
+        let registration = [100, 500, 1_000, 1_500, 2_000, 2_500, 3_000, 3_500, 4_000];
+        check(&REGISTRATION_LATENCY, &MICROSECONDS, &registration);
+        let lookup: Vec<u64> = (1..=10).map(|n| n * 10_000).collect();
+        check(&LOOKUP_NANOS, &LOOKUP_NANOS, &lookup);
+    }
 }

@@ -8,7 +8,7 @@ use router_core::histogram::{Distribution, MICROSECONDS};
 
 use super::{Counter, Gauge};
 
-/// What a registration did to its pool: the `action` label.
+/// What a registration did to its pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// The endpoint is new.
@@ -30,12 +30,11 @@ impl Action {
         Self::Unmodified,
     ];
 
-    /// The label's value.
-    pub const fn name(self) -> &'static str {
+    /// The `action` label. gorouter has counted heartbeats as updates, and dashboards add them up.
+    const fn label(self) -> &'static str {
         match self {
             Self::Added => "added",
-            Self::Updated => "updated",
-            Self::Refreshed => "refreshed",
+            Self::Updated | Self::Refreshed => "updated",
             Self::Unmodified => "unmodified",
         }
     }
@@ -161,6 +160,29 @@ impl RegistryMetrics {
         }
     }
 
+    /// Calls `show` with component, `action` label and count of all registrations so far.
+    pub fn messages(&self, mut show: impl FnMut(&str, &str, u64)) {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        for (component, row) in messages.iter() {
+            let mut counts = BTreeMap::<&str, u64>::new();
+            for (action, count) in Action::ALL.into_iter().zip(row.registered) {
+                *counts.entry(action.label()).or_default() += count;
+            }
+            for (label, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+                show(component, label, count);
+            }
+        }
+    }
+
+    /// Calls `show` with component and count of all heartbeats so far.
+    pub fn heartbeats(&self, mut show: impl FnMut(&str, u64)) {
+        self.registrations(|component, action, count| {
+            if action == Action::Refreshed {
+                show(component, count);
+            }
+        });
+    }
+
     /// Calls `show` with component and count of all unregistrations so far.
     pub fn unregistrations(&self, mut show: impl FnMut(&str, u64)) {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,6 +213,22 @@ mod tests {
         });
         assert_eq!((rows, sum), (MAX_COMPONENTS + 2, 1_001));
         assert_eq!(refreshed, [("c0".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn heartbeats_are_updates_and_counted_apart() {
+        let metrics = RegistryMetrics::default();
+        for action in Action::ALL {
+            metrics.registered("uaa", action);
+        }
+        let mut seen = Vec::new();
+        metrics.messages(|component, action, count| {
+            seen.push(format!("{component} {action} {count}"));
+        });
+        assert_eq!(seen, ["uaa added 1", "uaa unmodified 1", "uaa updated 2"]);
+        let mut heartbeats = Vec::new();
+        metrics.heartbeats(|component, count| heartbeats.push((component.to_owned(), count)));
+        assert_eq!(heartbeats, [("uaa".to_owned(), 1)]);
     }
 
     #[test]

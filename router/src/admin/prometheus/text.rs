@@ -39,10 +39,19 @@ impl Exposition {
         self.push(format_args!(" {value}\n"));
     }
 
+    /// A family of counters, whose samples are given the name that `samples` gets. Under a name that
+    /// does not end in `_total` they are there twice, the second time with that end.
+    pub(super) fn counters(&mut self, name: &str, help: &str, samples: impl Fn(&mut Self, &str)) {
+        self.family(name, "counter", help);
+        samples(self, name);
+        if !name.ends_with("_total") {
+            self.counters(&format!("{name}_total"), help, samples);
+        }
+    }
+
     /// A family of one counter without labels.
     pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "counter", help);
-        self.sample(name, &[], value);
+        self.counters(name, help, |out, name| out.sample(name, &[], value));
     }
 
     /// A family of one gauge without labels.
@@ -116,10 +125,19 @@ mod tests {
     #[test]
     fn samples() {
         let mut out = Exposition::default();
-        out.counter("plain", "help", 7);
+        out.counter("plain_total", "help", 7);
         out.sample("labelled", &[("a", "x"), ("b", "q\"\\\n")], 1.5);
-        let expected = "# HELP plain help\n# TYPE plain counter\nplain 7\n\
+        let expected = "# HELP plain_total help\n# TYPE plain_total counter\nplain_total 7\n\
                         labelled{a=\"x\",b=\"q\\\"\\\\\\n\"} 1.5\n";
+        assert_eq!(out.into_text(), expected);
+    }
+
+    #[test]
+    fn counters_have_the_name_that_prometheus_asks_for() {
+        let mut out = Exposition::default();
+        out.counter("old", "help", 7);
+        let expected = "# HELP old help\n# TYPE old counter\nold 7\n\
+                        # HELP old_total help\n# TYPE old_total counter\nold_total 7\n";
         assert_eq!(out.into_text(), expected);
     }
 
