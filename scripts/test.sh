@@ -41,6 +41,7 @@ step "docs" docs
 step "optimised build" optimised
 step "instruction and allocation gates" "$root/scripts/gates.sh"
 have valgrind || skipped "instruction gate" "valgrind is missing"
+have promtool || skipped "metrics as Prometheus sees them" "promtool is missing"
 step "benches, one pass each" bench_smoke
 for program in haproxy nginx wrk oha; do
     have "$program" || skipped "load tests with $program" "it is missing"

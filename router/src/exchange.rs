@@ -8,6 +8,7 @@ pub(crate) mod answer;
 mod attempt;
 mod head;
 mod limits;
+mod refused;
 mod reply;
 mod respond;
 mod scratch;
@@ -15,6 +16,7 @@ mod select;
 mod send;
 mod story;
 mod switch;
+mod waiting;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -85,11 +87,13 @@ impl Exchange {
             Ok(Arrived::Complete) => {}
             Ok(Arrived::Nothing) => return After::Close,
             Err(failure) => {
+                self.make_out();
                 let after = self.answer(&failure).await;
                 self.record();
                 return after;
             }
         }
+        self.story.head_came(&self.worker);
         let authority = self.head().authority.of(self.input.filled());
         self.client.seat.exchange(authority);
         self.story.client = client::Client::of(
@@ -224,7 +228,8 @@ impl Exchange {
 
     async fn answer(&mut self, failure: &Failure) -> After {
         let answer: Answer = failure.answer();
-        self.story.failed(failure, &answer);
+        self.attribute(failure);
+        self.story.failed(&self.worker, failure, &answer);
         self.count_failure(failure, answer.status);
         if *failure == Failure::ClientGone {
             return After::Close;

@@ -90,9 +90,9 @@ pub enum Event {
     UpstreamStale,
     /// A panic inside a connection.
     Panic,
-    /// Bytes read from clients.
+    /// Bytes of heads and bodies read from clients, without what frames chunks.
     BytesIn,
-    /// Bytes written to clients.
+    /// Bytes of heads and bodies written to clients, without what frames chunks.
     BytesOut,
 }
 
@@ -163,7 +163,7 @@ impl WorkerMetrics {
     }
 
     /// A backend's response was delivered: `latency` is the whole exchange, `gorouter_time` the
-    /// part that was not spent waiting for the backend.
+    /// part that was not spent waiting for the backend or the client.
     pub fn response(
         &self,
         status: u16,

@@ -150,9 +150,9 @@ pub struct Vitals {
     pub connections_opened: u64,
     /// Open file descriptors.
     pub file_descriptors: u64,
-    /// Bytes read from clients.
+    /// Bytes of heads and bodies read from clients.
     pub bytes_in: u64,
-    /// Bytes written to clients.
+    /// Bytes of heads and bodies written to clients.
     pub bytes_out: u64,
     /// Attempts after the first of their request.
     pub retries: u64,
@@ -190,6 +190,6 @@ pub struct Vitals {
     /// Since the snapshot on disk was written, in seconds; absent when it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_age_seconds: Option<u64>,
-    /// Of whole exchanges' part that was not spent waiting for the backend, in seconds.
+    /// Of whole exchanges' part that was not spent waiting for the backend or the client, in seconds.
     pub gorouter_time: Latency,
 }

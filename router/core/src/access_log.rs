@@ -4,6 +4,7 @@
 //! carries the same facts under the same names. Everything a client or a backend chose is escaped:
 //! no header value can end the line, leave its quotes or break the JSON.
 
+mod glimpse;
 mod json;
 mod line;
 mod number;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
+pub use glimpse::Glimpse;
 
 /// All that is known at the end of one exchange. Borrowed, and built on the stack.
 ///
@@ -54,7 +56,7 @@ pub struct Record<'a> {
     pub response_bytes: u64,
     /// From the request's head to the last byte of the response.
     pub total: Duration,
-    /// The part of `total` that was not spent waiting for the backend.
+    /// The part of `total` that was not spent waiting for the backend or for the client.
     pub gorouter_time: Duration,
     /// The time the backend took for the attempt that answered.
     pub backend_time: Option<Duration>,
@@ -66,7 +68,8 @@ pub struct Record<'a> {
     pub failed_attempts: u32,
     /// The time those attempts took together.
     pub failed_attempts_time: Duration,
-    /// The reason of an answer that this router made itself, else empty.
+    /// The reason of an answer that this router made itself, else what the app's own
+    /// `X-Cf-RouterError` says, else how the exchange ended when it did so too early; or empty.
     pub router_error: &'a str,
     /// This router's end of the connection to the backend.
     pub local: Option<SocketAddr>,

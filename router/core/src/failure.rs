@@ -216,6 +216,24 @@ impl Failure {
         }
     }
 
+    /// What the access log says of it: the `X-Cf-RouterError` of its answer, or where gorouter sends
+    /// none a word of our own, with the reason.
+    #[must_use]
+    pub fn logged(&self) -> Cow<'static, str> {
+        match self {
+            Self::HeadTimeout => "client_timeout (request header)".into(),
+            Self::BodyTimeout => "client_timeout (request body)".into(),
+            Self::ClientGone => "client_gone".into(),
+            _ => match (self.answer().router_error, self) {
+                (Some(error), _) => error,
+                (None, Self::Refused(refusal)) => {
+                    format!("request_refused ({})", refusal.message()).into()
+                }
+                (None, _) => "unknown_failure".into(),
+            },
+        }
+    }
+
     fn about_route(&self) -> Answer {
         match self {
             Self::UnknownInstance { index, guid, route } => {
@@ -388,6 +406,44 @@ mod tests {
             508,
             Some("request_loop"),
             &Body::Message("Request has passed through this router before".into()),
+        );
+    }
+
+    #[test]
+    fn the_log_has_a_reason_where_the_answer_has_none() {
+        let check = |failure: &Failure, logged: &str, sent: Option<&str>| {
+            assert_eq!(failure.logged(), logged);
+            assert_eq!(failure.answer().router_error.as_deref(), sent);
+        };
+        let refused = Failure::Refused;
+        for (refusal, logged) in [
+            (Refusal::LineEnd, "request_refused (malformed line end)"),
+            (Refusal::Host, "request_refused (malformed Host header)"),
+            (Refusal::Chunk, "request_refused (malformed chunk)"),
+            (
+                Refusal::TargetTooLong,
+                "request_refused (request target too long)",
+            ),
+            (
+                Refusal::Version,
+                "request_refused (unsupported HTTP version)",
+            ),
+        ] {
+            check(&refused(refusal), logged, None);
+        }
+        let too_large = "max-request-size-exceeded";
+        check(&refused(Refusal::HeadTooLarge), too_large, Some(too_large));
+        check(
+            &Failure::HeadTimeout,
+            "client_timeout (request header)",
+            None,
+        );
+        check(&Failure::BodyTimeout, "client_timeout (request body)", None);
+        check(&Failure::ClientGone, "client_gone", None);
+        check(
+            &Failure::Endpoint(EndpointFault::Closed),
+            "endpoint_failure (EOF)",
+            Some("endpoint_failure (EOF)"),
         );
     }
 

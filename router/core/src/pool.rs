@@ -140,6 +140,14 @@ impl Pool {
         Ok((choice.endpoint, choice.taken))
     }
 
+    /// What [`Self::pick`] would choose now. Nothing is counted, and no turn is taken.
+    ///
+    /// # Errors
+    /// As [`Self::pick`].
+    pub fn next(&self, want: &Want<'_>) -> Result<&Arc<Endpoint>, NoEndpoint> {
+        self.preview(want).map(|choice| choice.endpoint)
+    }
+
     /// The limit in force: the route's own, or the router's.
     fn max_conns(&self, want: &Want<'_>) -> u32 {
         self.policy()

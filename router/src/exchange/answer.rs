@@ -109,7 +109,11 @@ impl Exchange {
             .set(now.tick().plus(self.worker.settings.client.stall));
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let parts = [sent_body.as_bytes(), b"", b""];
-        let sent = send(socket, deadline, &mut head.into_bytes(), parts, &mut 0).await;
+        let mut head = head.into_bytes();
+        self.story.sends_head(head.len());
+        let mut written = 0;
+        let sending = send(socket, deadline, &mut head, parts, &mut written);
+        let sent = self.waiting(sending).await;
         if sent.is_err() {
             return After::Close;
         }

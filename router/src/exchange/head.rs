@@ -7,6 +7,7 @@ use router_core::failure::Failure;
 use router_core::http1::Limits;
 
 use super::Exchange;
+use super::waiting::on_others;
 use crate::buffers::NoRoom;
 
 /// What came.
@@ -63,8 +64,14 @@ impl Exchange {
 
     /// Reads once. Zero is the end or a failure, nothing is the deadline.
     async fn read_more(&mut self) -> Option<usize> {
-        let Self { client, input, .. } = self;
-        poll_fn(|cx| match client.socket.poll_read(cx, input.room()) {
+        let Self {
+            client,
+            worker,
+            input,
+            story,
+            ..
+        } = self;
+        let read = poll_fn(|cx| match client.socket.poll_read(cx, input.room()) {
             Poll::Ready(read) => {
                 let count = read.unwrap_or(0);
                 input.add(count);
@@ -72,7 +79,7 @@ impl Exchange {
             }
             Poll::Pending if client.deadline.poll_expired(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
-        })
-        .await
+        });
+        on_others(worker, &story.waited, read).await
     }
 }

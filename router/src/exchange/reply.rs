@@ -366,6 +366,7 @@ impl Exchange {
         deadline.set(self.upload_deadline(self.worker.clock.now()));
         reply.stage = None;
         let mut draft = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        self.story.sends_head(draft.len());
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
         sent.map_err(|_| NoResponse::Client(Failure::ClientGone))
     }

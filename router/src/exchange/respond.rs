@@ -59,7 +59,7 @@ impl Exchange {
             // Nothing was sent yet: the client can be told.
             return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
         }
-        self.story.responded(&self.worker, status, response.began);
+        self.story.responded(&self.worker, &response, relay.bytes());
         let draft = self.prepare_response(&response, relay.bytes(), passage);
         let end = self.forward(draft, &mut response, &mut relay).await;
         self.story.response_bytes = relay.moved();
@@ -161,9 +161,12 @@ impl Exchange {
         relay: &mut Relay,
     ) -> End {
         self.client.answered.set(true);
+        self.story.sends_head(draft.len());
         self.arm(relay, self.worker.recent());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        let sent = send(socket, deadline, &mut draft, relay.ready(), &mut 0).await;
+        let mut written = 0;
+        let sending = send(socket, deadline, &mut draft, relay.ready(), &mut written);
+        let sent = self.waiting(sending).await;
         if sent.is_err() {
             return End::ClientGone;
         }
@@ -178,7 +181,8 @@ impl Exchange {
             waits_for_receiver: relay.waits_for_receiver(),
             watching: true,
         };
-        poll_fn(|cx| self.poll_forward(cx, response, relay, &mut seen)).await
+        let forwarding = poll_fn(|cx| self.poll_forward(cx, response, relay, &mut seen));
+        self.waiting(forwarding).await
     }
 
     fn poll_forward(
@@ -279,7 +283,7 @@ impl Exchange {
             }
             Poll::Pending
         });
-        if !taken.await {
+        if !self.waiting(taken).await {
             upload.refuse();
         }
     }
@@ -346,6 +350,7 @@ impl Exchange {
             response::edit(head.fields(received.filled()), &departure, true, edits);
             write::response(&mut draft, received.filled(), head, edits);
         }
+        self.story.sends_head(draft.len());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
         self.worker.keep_draft(draft);

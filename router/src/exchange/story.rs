@@ -1,20 +1,21 @@
 //! What happened to a request, for the log, the counters and those who watch.
 
+mod record;
+
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::access_log::{Attempt as Shown, Record};
+use router_core::access_log::{Attempt as Shown, Glimpse};
 use router_core::endpoint::{Endpoint, RoutePolicy};
 use router_core::failure::{Answer, EndpointFault, Failure};
-use router_core::field::{FieldKind, Fields, Span};
 use router_core::headers::client::Client;
-use router_core::headers::request;
-use router_core::http1::Version;
 use router_core::retry::Attempt;
 use router_core::tick::Tick;
 
-use super::Exchange;
+pub(crate) use self::record::EXTRA;
+use super::reply::Response;
 use crate::clock::Moment;
 use crate::relay::Broken;
 use crate::upstream::Dialled;
@@ -57,19 +58,28 @@ pub(super) struct Story {
     pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
+    /// Bytes of heads that went to the client.
+    sent_heads: Cell<u64>,
     status: Option<u16>,
+    /// Why the router answered, or what the app says of that in its own response.
     router_error: String,
+    /// Time spent on others, beside that of attempts.
+    pub(super) waited: Cell<Duration>,
     backend_time: Option<Duration>,
     dial_time: Option<Duration>,
     dns_time: Option<Duration>,
     /// This router's end of the connection to the backend, if it is to be logged.
     pub(super) local: Option<SocketAddr>,
     attempt_began: Moment,
+    /// An endpoint is being tried.
+    trying: bool,
     failed_attempts: u32,
     failed_attempts_time: Duration,
     attempts: Vec<Shown>,
-    /// A health check: not counted, not logged.
+    /// A health check: logged, but not counted.
     pub(super) not_traffic: bool,
+    /// What was made out of a head that was refused.
+    pub(super) glimpse: Option<Box<Glimpse>>,
     pub(super) end: End,
 }
 
@@ -99,17 +109,21 @@ impl Story {
             endpoint: None,
             request_bytes: 0,
             response_bytes: 0,
+            sent_heads: Cell::new(0),
             status: None,
             router_error: String::new(),
+            waited: Cell::new(Duration::ZERO),
             backend_time: None,
             dial_time: None,
             dns_time: None,
             local: None,
             attempt_began: began,
+            trying: false,
             failed_attempts: 0,
             failed_attempts_time: Duration::ZERO,
             attempts: Vec::new(),
             not_traffic: false,
+            glimpse: None,
             end: End::Complete,
         }
     }
@@ -129,7 +143,15 @@ impl Story {
         self.began.tick()
     }
 
+    /// The head is there. The first attempt begins: not earlier, had the head to be waited for.
+    pub(super) fn head_came(&mut self, worker: &Worker) {
+        if !self.waited.get().is_zero() {
+            self.attempt_began = worker.now();
+        }
+    }
+
     pub(super) fn attempt_began(&mut self, worker: &Worker) -> Moment {
+        self.trying = true;
         if self.failed_attempts > 0 {
             self.attempt_began = worker.now();
         }
@@ -149,6 +171,7 @@ impl Story {
         stale: bool,
     ) {
         let took = worker.now().since(self.attempt_began);
+        self.trying = false;
         self.failed_attempts += 1;
         self.failed_attempts_time += took;
         let outcome = outcome(attempt.fault);
@@ -180,12 +203,18 @@ impl Story {
         }
     }
 
-    /// The head of a response came.
-    pub(super) fn responded(&mut self, worker: &Worker, status: u16, attempt_began: Moment) {
+    /// The head of a response came, in these bytes.
+    pub(super) fn responded(&mut self, worker: &Worker, response: &Response, received: &[u8]) {
         let now = worker.now();
-        self.status = Some(status);
+        self.trying = false;
+        self.status = Some(response.head().status);
         self.responded_unix_nanos = worker.clock.unix_nanos(now);
-        let took = now.since(attempt_began);
+        let took = now.since(response.began);
+        if worker.log.borrow().wanted() || worker.shared.watch.wanted() {
+            let error = response.head().fields(received).named("X-Cf-RouterError");
+            self.router_error
+                .push_str(&String::from_utf8_lossy(error.unwrap_or_default()));
+        }
         self.backend_time = Some(took);
         if let Some(endpoint) = &self.endpoint {
             let ejection = worker.settings.backend.ejection;
@@ -212,17 +241,32 @@ impl Story {
     }
 
     /// The router answers in a backend's place.
-    pub(super) fn failed(&mut self, failure: &Failure, answer: &Answer) {
+    pub(super) fn failed(&mut self, worker: &Worker, failure: &Failure, answer: &Answer) {
         self.status = Some(answer.status);
-        self.router_error = answer
-            .router_error
-            .as_deref()
-            .unwrap_or_default()
-            .to_owned();
+        self.router_error = failure.logged().into_owned();
+        // The attempt that came to nothing is no time of the router's either.
+        let tried = match self.backend_time.take() {
+            None if self.trying => worker.now().since(self.attempt_began),
+            took => took.unwrap_or_default(),
+        };
+        *self.waited.get_mut() += tried;
+        self.trying = false;
         if *failure == Failure::ClientGone {
             self.end = End::ClientGone;
         }
-        self.backend_time = None;
+    }
+
+    /// A head of so many bytes goes to the client.
+    pub(super) fn sends_head(&self, bytes: usize) {
+        self.sent_heads.set(self.sent_heads.get() + bytes as u64);
+    }
+
+    /// The part of `total` that was not spent on others.
+    fn own_time(&self, total: Duration) -> Duration {
+        total
+            .saturating_sub(self.waited.get())
+            .saturating_sub(self.failed_attempts_time)
+            .saturating_sub(self.backend_time.unwrap_or_default())
     }
 
     pub(super) const fn answered(&mut self, status: u16, bytes: u64) {
@@ -230,121 +274,6 @@ impl Story {
         self.response_bytes = bytes;
     }
 }
-
-impl Exchange {
-    /// Counts the exchange, logs it, and shows it to those who watch.
-    pub(super) fn record(&mut self) {
-        let story = &self.story;
-        if story.not_traffic {
-            return;
-        }
-        let worker = &self.worker;
-        let total = worker.now().since(story.began);
-        let gorouter_time = total.saturating_sub(story.backend_time.unwrap_or_default());
-        let component = story
-            .endpoint
-            .as_ref()
-            .and_then(|endpoint| endpoint.component());
-        if let (Some(status), Some(_)) = (story.status, story.backend_time) {
-            worker
-                .metrics
-                .response(status, component, total, gorouter_time);
-        }
-        worker.metrics.bytes_in(story.request_bytes);
-        worker.metrics.bytes_out(story.response_bytes);
-        let mut log = worker.log.borrow_mut();
-        let watched = worker.shared.watch.wanted();
-        if !log.wanted() && !watched {
-            return;
-        }
-        let names = &worker.settings.extra_headers_to_log;
-        let fields = self.logged_fields();
-        // Usually there are none, and nothing is made ready for them.
-        let mut places;
-        let mut extra = &[][..];
-        if !names.is_empty() {
-            places = [("", &[][..]); EXTRA];
-            for (place, (name, shown)) in places.iter_mut().zip(names) {
-                *place = (shown, fields.named(name).unwrap_or_default());
-            }
-            extra = &places[..names.len().min(EXTRA)];
-        }
-        let record = self.tell(fields, total, gorouter_time, extra);
-        log.write(&record);
-        if watched {
-            worker.shared.watch.offer(&record, &story.attempts);
-        }
-    }
-
-    /// The fields, if the head was complete.
-    fn logged_fields(&self) -> Fields<'_> {
-        let complete = self.scratch.request.is_complete();
-        Fields::new(
-            self.input.filled(),
-            if complete { &self.head().fields } else { &[] },
-        )
-    }
-
-    fn tell<'a>(
-        &'a self,
-        fields: Fields<'a>,
-        total: Duration,
-        gorouter_time: Duration,
-        extra: &'a [(&'a str, &'a [u8])],
-    ) -> Record<'a> {
-        let (story, head) = (&self.story, self.head());
-        let known = self.scratch.request.has_request_line();
-        let text = |span: Span| {
-            if known {
-                span.of(self.input.filled())
-            } else {
-                &[]
-            }
-        };
-        let complete = self.scratch.request.is_complete();
-        let field = |kind| fields.first(kind).unwrap_or_default();
-        let rules = &self.worker.settings.rules;
-        Record {
-            host: if complete { text(head.authority) } else { &[] },
-            method: text(head.method_name),
-            target: text(head.target),
-            version: if known {
-                head.version.as_str()
-            } else {
-                Version::Http11.as_str()
-            },
-            referer: field(FieldKind::Referer),
-            user_agent: field(FieldKind::UserAgent),
-            x_forwarded_for: &self.scratch.forwarded_for,
-            x_forwarded_proto: request::forwarded_proto(fields, rules, story.client.trusted, false),
-            request_id: story.id(),
-            peer: self.client.peer(),
-            client: story.client.address,
-            endpoint: story.endpoint.as_deref(),
-            started_unix_nanos: story.began_unix_nanos,
-            status: story.status,
-            request_bytes: story.request_bytes,
-            response_bytes: story.response_bytes,
-            total,
-            gorouter_time,
-            backend_time: story.backend_time,
-            dial_time: story.dial_time,
-            dns_time: story.dns_time,
-            failed_attempts: story.failed_attempts,
-            failed_attempts_time: story.failed_attempts_time,
-            router_error: if story.router_error.is_empty() {
-                story.end.name()
-            } else {
-                &story.router_error
-            },
-            local: story.local,
-            extra,
-        }
-    }
-}
-
-/// Extra headers in one line; the configuration allows no more.
-pub(crate) const EXTRA: usize = 32;
 
 impl End {
     /// How it stands in the log when the router made no answer.

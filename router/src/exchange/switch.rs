@@ -36,15 +36,16 @@ impl Exchange {
         if !asked {
             return Err(Failure::Endpoint(EndpointFault::Unsolicited));
         }
-        self.story.responded(&self.worker, 101, response.began);
         let mut received = response.received.take();
         let passage = Passage {
             body: BodyLength::Empty,
             connection: Connection::Upgrades,
         };
         let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
+        self.story.responded(&self.worker, response, bytes);
         let mut draft = self.prepare_response(response, bytes, passage);
         self.client.answered.set(true);
+        self.story.sends_head(draft.len());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         deadline.set(self.write_deadline(self.worker.recent()));
         let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
@@ -90,7 +91,7 @@ impl Exchange {
         let times = worker.settings.client.tunnel;
         client.deadline.clear();
         let mut stage = None;
-        poll_fn(|cx| {
+        let joined = poll_fn(|cx| {
             match tunnel.poll(cx, &client.socket, &response.socket, &worker.tools) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ended::Whole),
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::Broken),
@@ -116,8 +117,8 @@ impl Exchange {
                 return Poll::Ready(Ended::Silent);
             }
             Poll::Pending
-        })
-        .await
+        });
+        self.waiting(joined).await
     }
 
     pub(super) fn is_websocket(&self) -> bool {

@@ -91,11 +91,11 @@ pub(super) const OUR_EVENTS: [(Event, &str, &str); 9] = [
     (
         Event::BytesIn,
         "switchyard_received_bytes_total",
-        "bytes read from clients",
+        "bytes of heads and bodies read from clients",
     ),
     (
         Event::BytesOut,
         "switchyard_sent_bytes_total",
-        "bytes written to clients",
+        "bytes of heads and bodies written to clients",
     ),
 ];
