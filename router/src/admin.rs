@@ -59,12 +59,8 @@ pub struct Settings {
     pub uuid: String,
     /// Where collectors find this router, `address:port`.
     pub host: String,
-    /// How long a failed endpoint is passed over.
-    pub ejection: Duration,
-    /// The limit of exchanges at one endpoint; 0 is none.
-    pub max_conns: u32,
-    /// This router's availability zone, when endpoints in it are preferred.
-    pub zone: Option<String>,
+    /// What the data path goes by, so that explanations do as well.
+    pub data_path: Arc<crate::settings::Settings>,
     /// How long TLS endpoints live without renewal; none when they do not lapse by age.
     pub tls_threshold: Option<Duration>,
 }

@@ -174,8 +174,8 @@ impl Exchange {
 
     /// Whether the load balancer asks for this router rather than for an app.
     fn asks_for_health(&self) -> bool {
-        let wanted = self.worker.settings.healthcheck_user_agent.as_bytes();
-        !wanted.is_empty() && self.fields().first(FieldKind::UserAgent) == Some(wanted)
+        let user_agent = self.fields().first(FieldKind::UserAgent);
+        self.worker.settings.is_health_check(user_agent)
     }
 
     async fn answer_health(&mut self) -> After {

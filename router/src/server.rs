@@ -107,9 +107,10 @@ impl Router {
             .iter()
             .map(|listener| listener.address().clone())
             .collect();
+        let data_path = Arc::new(Settings::new(&config, error_page, host.clone()));
         let parts = EdgeParts {
             listeners,
-            settings: Arc::new(Settings::new(&config, error_page, host.clone())),
+            settings: Arc::clone(&data_path),
             shared: shared.clone(),
             resolver: Arc::new(Resolver::new(config.backend.resolve_interval)?),
             asks,
@@ -118,7 +119,8 @@ impl Router {
 
         let mut tasks = Tasks::new();
         let admin_addresses = addresses_of(&admin_listeners)?;
-        let admin = Admin::new(shared.clone(), admin_settings(&config, id, host), log_level);
+        let settings = admin_settings(&config, data_path, id, host);
+        let admin = Admin::new(shared.clone(), settings, log_level);
         let (end, ends) = shutdown::channel();
         let mut admin_ends = ends.clone();
         tasks.spawn(
@@ -347,18 +349,18 @@ fn own_listeners(listeners: &[Arc<Listener>], admin: &[(SocketAddr, Role)]) -> O
     OwnListeners::new(clients.chain(admin), is_local)
 }
 
-fn admin_settings(config: &Config, uuid: String, host: String) -> admin::Settings {
+fn admin_settings(
+    config: &Config,
+    data_path: Arc<Settings>,
+    uuid: String,
+    host: String,
+) -> admin::Settings {
     admin::Settings {
         credentials: config.admin.credentials.clone(),
         index: config.process.index,
         uuid,
         host,
-        ejection: config.backend.ejection,
-        max_conns: config.backend.max_conns,
-        zone: config
-            .backend
-            .prefer_zone
-            .then(|| config.process.zone.clone()),
+        data_path,
         tls_threshold: None,
     }
 }

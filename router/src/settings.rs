@@ -86,6 +86,15 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether a request with that `User-Agent` asks for this router rather than for an app.
+    #[must_use]
+    pub fn is_health_check(&self, user_agent: Option<&[u8]>) -> bool {
+        let wanted = self.healthcheck_user_agent.as_bytes();
+        !wanted.is_empty() && user_agent == Some(wanted)
+    }
+}
+
 fn rules(config: &Config) -> Rules {
     let headers = &config.headers;
     Rules {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// One endpoint of one route. The whole answer is an object from route key to a list of these.
 ///
-/// Names, order and omissions are those that existing tools match.
+/// Names, order and omissions are those that existing tools match. What only this router knows comes
+/// last, and is left out where it is as those tools take for granted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteEntry {
@@ -18,7 +19,8 @@ pub struct RouteEntry {
     pub protocol: String,
     /// Whether the backend is spoken to over TLS.
     pub tls: bool,
-    /// Seconds that the claim holds without renewal, for TLS endpoints too.
+    /// Seconds that the claim holds without renewal, for TLS endpoints too; 0 for what the operator
+    /// wrote down, which never lapses.
     pub ttl: u64,
     /// The service that requests pass through first.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -43,6 +45,19 @@ pub struct RouteEntry {
     /// How far above the average load an endpoint may go.
     #[serde(skip_serializing_if = "is_zero")]
     pub hash_balance: f64,
+    /// `static`, `routes_file` or `snapshot`; empty for what the bus said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+    /// Its share among the endpoints of the route; 1 when not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
+}
+
+impl RouteEntry {
+    /// Whether the claim lapses by age when nobody renews it.
+    pub fn lapses(&self) -> bool {
+        !self.tls && !matches!(self.origin.as_str(), "static" | "routes_file")
+    }
 }
 
 fn is_zero(number: &f64) -> bool {

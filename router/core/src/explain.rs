@@ -1,5 +1,8 @@
 //! Why a request goes where it goes.
 
+#[cfg(test)]
+mod agreement;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,43 +24,40 @@ pub fn explain(
     want: &Want<'_>,
     tls_threshold: Option<Duration>,
 ) -> Explain {
-    let mut tried = Vec::new();
-    let pool = table
-        .probes(host, path)
-        .into_iter()
-        .find_map(|probes| match_one(probes, &mut tried));
+    let pool = table.lookup(host, path);
     Explain {
         generation: table.generation(),
         host: LookupHost::new(host).map_or_else(String::new, |host| {
             String::from_utf8_lossy(host.as_bytes()).into()
         }),
         path: path.split('?').next().unwrap_or_default().to_owned(),
-        tried,
+        tried: tried(table.probes(host, path), pool),
         matched: pool.map(|pool| matched(pool, want, tls_threshold)),
         chosen: pool.map_or_else(nothing, |pool| chosen(pool, want)),
     }
 }
 
-/// The winner among the keys of one host, longest path first; the keys before it go to `tried`.
-fn match_one<'a>(probes: Vec<Probe<'a>>, tried: &mut Vec<Attempted>) -> Option<&'a Arc<Pool>> {
-    let serves = |probe: &Probe<'_>| probe.pool.is_some_and(|pool| !pool.endpoints().is_empty());
-    let serving = probes.iter().position(serves);
-    let winner = serving.or_else(|| probes.iter().position(|probe| probe.pool.is_some()));
-    for (index, probe) in probes.into_iter().enumerate() {
-        if Some(index) == winner {
-            return probe.pool;
-        }
-        let why = match probe.pool {
-            _ if !probe.known_host => "no route has this host",
-            Some(_) => "the route has no endpoints",
-            None => "there is no such route",
-        };
-        tried.push(Attempted {
+/// The keys that come before the one of `found`, host by host.
+fn tried(probes: Vec<Vec<Probe<'_>>>, found: Option<&Arc<Pool>>) -> Vec<Attempted> {
+    let is_found = |probe: &Probe<'_>| {
+        let pools = probe.pool.zip(found);
+        pools.is_some_and(|(pool, found)| Arc::ptr_eq(pool, found))
+    };
+    let before = probes
+        .into_iter()
+        .flatten()
+        .take_while(|probe| !is_found(probe));
+    before
+        .map(|probe| Attempted {
             key: probe.key,
-            why: why.to_owned(),
-        });
-    }
-    None
+            why: match probe.pool {
+                _ if !probe.known_host => "no route has this host",
+                Some(_) => "the route has no endpoints",
+                None => "there is no such route",
+            }
+            .to_owned(),
+        })
+        .collect()
 }
 
 fn matched(pool: &Pool, want: &Want<'_>, tls_threshold: Option<Duration>) -> MatchedRoute {

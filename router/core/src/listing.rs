@@ -2,7 +2,7 @@
 
 use protocol::admin::RouteEntry;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Origin};
 
 /// One endpoint as `GET /routes` shows it.
 pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
@@ -17,7 +17,11 @@ pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
         availability_zone: facts.availability_zone().to_owned(),
         protocol: facts.protocol().to_owned(),
         tls: facts.is_tls(),
-        ttl: facts.threshold().as_secs(),
+        ttl: if endpoint.origin().is_operator() {
+            0
+        } else {
+            facts.threshold().as_secs()
+        },
         route_service_url: options
             .map(|o| o.route_service_url.clone())
             .unwrap_or_default(),
@@ -31,6 +35,11 @@ pub fn route_entry(endpoint: &Endpoint) -> RouteEntry {
         load_balancing_algorithm: algorithm.to_owned(),
         hash_header: options.map(|o| o.hash_header.clone()).unwrap_or_default(),
         hash_balance: options.map(|o| o.hash_balance).unwrap_or_default(),
+        origin: match endpoint.origin() {
+            Origin::Bus => String::new(),
+            other => other.name().to_owned(),
+        },
+        weight: (facts.weight() > 1).then_some(facts.weight()),
     }
 }
 
@@ -42,10 +51,48 @@ mod tests {
     use crate::endpoint::{Description, EndpointId, Facts, Origin, RouteOptions};
     use crate::tick::Tick;
 
-    fn listed(given: &Description<'_>) -> String {
+    fn entry(given: &Description<'_>, origin: Origin) -> RouteEntry {
         let facts = Facts::new(given).unwrap();
-        let endpoint = Endpoint::new(EndpointId(1), facts, Origin::Bus, Tick::default());
-        serde_json::to_string(&route_entry(&endpoint)).unwrap()
+        route_entry(&Endpoint::new(
+            EndpointId(1),
+            facts,
+            origin,
+            Tick::default(),
+        ))
+    }
+
+    fn listed(given: &Description<'_>) -> String {
+        serde_json::to_string(&entry(given, Origin::Bus)).unwrap()
+    }
+
+    #[test]
+    fn what_the_operator_wrote_down_never_lapses() {
+        let given = Description {
+            host: "10.0.0.1",
+            port: 80,
+            weight: 3,
+            threshold: Duration::from_secs(120),
+            ..Description::default()
+        };
+        for (origin, tls, ttl, lapses) in [
+            (Origin::Bus, false, 120, true),
+            (Origin::Bus, true, 120, false),
+            (Origin::Snapshot, false, 120, true),
+            (Origin::Static, false, 0, false),
+            (Origin::RoutesFile, false, 0, false),
+        ] {
+            let entry = entry(
+                &Description {
+                    tls,
+                    ..given.clone()
+                },
+                origin,
+            );
+            assert_eq!((entry.ttl, entry.lapses()), (ttl, lapses), "{origin:?}");
+        }
+        let json = serde_json::to_string(&entry(&given, Origin::Static)).unwrap();
+        let end = r#""ttl":0,"tags":{},"origin":"static","weight":3}"#;
+        assert!(json.ends_with(end), "{json}");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::admin::Explain;
+use protocol::admin::{Chosen, Explain};
 use router_core::explain::explain;
-use router_core::http1::Limits;
+use router_core::field::FieldKind;
 use router_core::http1::request::{Method, RequestParser};
 use router_core::instance::asked;
 use router_core::pool::Want;
@@ -70,7 +70,7 @@ fn answer(admin: &Admin, request: &str) -> Result<Explain, Fault> {
     let mut parser = RequestParser::default();
     parser.begin(0);
     let complete = parser
-        .advance(buffer, &Limits::default())
+        .advance(buffer, &admin.settings.data_path.client.limits)
         .map_err(|_refusal| MALFORMED)?;
     let head = parser.head();
     if !complete || head.end != buffer.len() || head.method != Method::Get {
@@ -80,19 +80,27 @@ fn answer(admin: &Admin, request: &str) -> Result<Explain, Fault> {
     let host = text(head.authority.of(buffer))?;
     let path = text(head.path.of(buffer))?;
     let instance = asked(head.fields(buffer)).map_err(|_failure| MALFORMED)?;
-    let settings = &admin.settings;
+    let settings = &admin.settings.data_path;
     let want = Want {
         tried: &[],
         instance,
         first_attempt: true,
         zone: settings.zone.as_deref(),
-        max_conns: settings.max_conns,
-        ejection: settings.ejection,
+        max_conns: settings.backend.max_conns,
+        ejection: settings.backend.ejection,
         now: admin.shared.clock.now(),
         entropy: fastrand::u64(..),
     };
     let table = admin.shared.routes.load();
-    Ok(explain(&table, host, path, &want, settings.tls_threshold))
+    let mut answer = explain(&table, host, path, &want, admin.settings.tls_threshold);
+    let user_agent = head.fields(buffer).first(FieldKind::UserAgent);
+    if settings.is_health_check(user_agent) {
+        answer.chosen = Chosen {
+            address: None,
+            why: "the router answers it as a health check".to_owned(),
+        };
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -73,9 +73,11 @@ pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Serve
         index: 3,
         uuid: "3-uuid".into(),
         host: "10.0.0.5:8082".into(),
-        ejection: Duration::from_secs(30),
-        max_conns: 0,
-        zone: None,
+        data_path: Arc::new(crate::settings::Settings::new(
+            &crate::config::Config::default(),
+            None,
+            String::new(),
+        )),
         tls_threshold: None,
     };
     let admin = Admin::new(shared.clone(), settings, LogLevel::detached(Level::Info));
@@ -313,6 +315,11 @@ async fn explain_answers_as_the_data_path_would() {
     assert_eq!(found.chosen.address.as_deref(), Some("10.0.0.1:80"));
     let none = ask("url=b.test/other").await.unwrap();
     assert!(none.matched.is_none() && none.chosen.address.is_none());
+    let check = ask("url=a.test&header=User-Agent:HTTP-Monitor/1.1")
+        .await
+        .unwrap();
+    assert_eq!(check.chosen.address, None);
+    assert!(check.chosen.why.contains("health check"));
     assert!(ask("").await.is_err());
     assert!(
         ask("url=a.test&header=X-CF-App-Instance:nonsense")

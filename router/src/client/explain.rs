@@ -79,6 +79,7 @@ fn endpoints(route: &MatchedRoute) -> Table {
         "ORIGIN",
         "AGE>",
         "TTL LEFT>",
+        "WEIGHT>",
         "BUSY>",
         "REQUESTS>",
         "FAILURES>",
@@ -102,6 +103,7 @@ fn endpoints(route: &MatchedRoute) -> Table {
             endpoint
                 .ttl_left_seconds
                 .map_or_else(|| "never".to_owned(), span),
+            endpoint.weight.to_string(),
             endpoint.in_flight.to_string(),
             endpoint.requests.to_string(),
             endpoint.failures.to_string(),

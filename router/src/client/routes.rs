@@ -32,12 +32,15 @@ pub(super) async fn show(
 }
 
 fn table(routes: &BTreeMap<String, Vec<RouteEntry>>) -> Table {
-    let mut table = Table::new(&["ROUTE", "ENDPOINT", "PROTOCOL", "TTL>", "APP", "ZONE"]);
+    let mut table = Table::new(&[
+        "ROUTE", "ENDPOINT", "PROTOCOL", "TTL>", "WEIGHT>", "APP", "ZONE",
+    ]);
     for (route, endpoints) in routes {
         if endpoints.is_empty() {
             table.row([
                 route.clone(),
                 "none".into(),
+                "".into(),
                 "".into(),
                 "".into(),
                 "".into(),
@@ -50,7 +53,12 @@ fn table(routes: &BTreeMap<String, Vec<RouteEntry>>) -> Table {
                 route.clone(),
                 endpoint.address.clone(),
                 format!("{}{tls}", endpoint.protocol),
-                format!("{}s", endpoint.ttl),
+                if endpoint.lapses() {
+                    format!("{}s", endpoint.ttl)
+                } else {
+                    "never".into()
+                },
+                endpoint.weight.unwrap_or(1).to_string(),
                 app(endpoint),
                 endpoint.availability_zone.clone(),
             ]);

@@ -32,10 +32,10 @@ fn explain(url: &str) -> Command {
 async fn routes_are_a_table() {
     let served = serve(Role::Everything, None).await;
     let expected = "\
-ROUTE     ENDPOINT     PROTOCOL   TTL  APP  ZONE
-*.c.test  10.0.0.3:80  http1     120s  web  z1
-a.test    10.0.0.2:80  http1     120s  web  z1
-b.test/x  10.0.0.1:80  http1     120s  web  z1
+ROUTE     ENDPOINT     PROTOCOL   TTL  WEIGHT  APP  ZONE
+*.c.test  10.0.0.3:80  http1     120s       1  web  z1
+a.test    10.0.0.2:80  http1     120s       1  web  z1
+b.test/x  10.0.0.1:80  http1     120s       1  web  z1
 3 routes, 3 endpoints
 ";
     assert_eq!(
