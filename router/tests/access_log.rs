@@ -353,6 +353,26 @@ fn waiting_for_a_client_that_reads_late_is_no_time_of_the_router() {
 }
 
 #[test]
+fn a_client_that_leaves_within_the_response_is_told_in_gorouters_words() {
+    let backend = Backend::start(|conversation: &mut Conversation| {
+        conversation.request()?;
+        conversation.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")?;
+        conversation.drain();
+        Ok(())
+    });
+    let logged = Logged::to(backend.address());
+    let mut client = logged.router.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    client.until("hello");
+    client.reset();
+    let words = "client-conn-closed-during-response-streaming";
+    check(
+        &logged.line(),
+        &[("status", 200.into()), ("x_cf_routererror", words.into())],
+    );
+}
+
+#[test]
 fn an_open_tunnel_is_no_time_of_the_router() {
     let backend = Backend::start(script::upgrade());
     let logged = Logged::to(backend.address());

@@ -276,11 +276,12 @@ impl Story {
 }
 
 impl End {
-    /// How it stands in the log when the router made no answer.
+    /// How it stands in the log when the router made no answer; in gorouter's words where it has
+    /// them.
     const fn name(self) -> &'static str {
         match self {
             Self::Complete => "",
-            Self::ClientGone => "client_gone",
+            Self::ClientGone => "client-conn-closed-during-response-streaming",
             Self::Truncated => "response_truncated",
             Self::Late => "timeout",
         }

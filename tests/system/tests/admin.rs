@@ -191,6 +191,61 @@ fn what_is_explained_is_what_happens() {
 }
 
 #[test]
+fn every_way_to_ask_goes_where_it_is_explained_to_go() {
+    let (one, two) = (
+        Backend::start(script::hello("one")),
+        Backend::start(script::hello("two")),
+    );
+    let (first, second) = (one.address(), two.address());
+    let program = RouterProgram::new(PROGRAM);
+    let router = program.start(&format!(
+        "routes:\n\
+         - {{uris: [a.test, '*.a.test/deep'], backends: [{{address: '{first}', weight: 2}}, '{second}']}}\n\
+         - {{uris: [a.test/x, '*.test'], backends: ['{second}']}}\n\
+         - {{uris: [a.test/x/y], backends: ['{first}']}}\n"
+    ));
+    let hosts = [
+        "a.test",
+        "A.Test:80",
+        "a.test.",
+        "b.a.test",
+        "b.test:8443",
+        "c.b.TEST",
+        "other",
+    ];
+    let paths = ["/", "/x", "/X/y/", "/x/yz", "/xy", "/deep/er?x=/x", "/x?y"];
+    let instance = "X-CF-App-Instance: 00000000-0000-4000-8000-000000000001:0";
+    for (host, path) in hosts
+        .iter()
+        .flat_map(|host| paths.map(|path| (*host, path)))
+    {
+        for field in ["Accept: x", instance] {
+            let question = format!("/routes/explain?url=http://{host}{path}&header={field}");
+            let explained = router.ask_json(&question.replace(": ", ":"));
+            let mut client = router.client();
+            client.send(format!(
+                "GET {path} HTTP/1.1\r\nHost: {host}\r\n{field}\r\n\r\n"
+            ));
+            let response = client.response("GET");
+            let served = match response.text().as_str() {
+                "one" => Value::from(first.to_string()),
+                "two" => Value::from(second.to_string()),
+                _ => Value::Null,
+            };
+            let chosen = &explained["chosen"]["address"];
+            assert_eq!(*chosen, served, "{host}{path} {field}: {explained}");
+            assert_eq!(served.is_null(), response.status() >= 400, "{host}{path}");
+        }
+    }
+    let (code, routes) = command(&program, router.admin(), &["routes"]);
+    assert_eq!(code, 0, "{routes}");
+    let line = routes.lines().find(|line| line.starts_with("a.test "));
+    let cells: Vec<_> = line.unwrap().split_whitespace().collect();
+    let expected = ["a.test", &first.to_string(), "http1", "never", "2"];
+    assert_eq!(cells[..5], expected, "{routes}");
+}
+
+#[test]
 fn changes_of_the_table_are_followed() {
     for program in NatsProgram::all_for("changes of the table") {
         let server = NatsServer::start(&program);

@@ -7,19 +7,19 @@
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tests_kit::client::Closed;
-use tests_kit::{Client, PATIENCE, RouterProcess, RouterProgram, eventually};
+use tests_kit::{Client, Gate, PATIENCE, RouterProcess, RouterProgram, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 
 /// Callers that each send the same bytes and nothing more, read nothing, and come again whenever
 /// they are sent away.
 struct Crowd {
-    stop: Arc<AtomicBool>,
+    stop: Gate,
     came: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
@@ -27,18 +27,17 @@ struct Crowd {
 impl Crowd {
     /// Returns when `size` callers have been connected.
     fn gather(size: usize, to: SocketAddr, bytes: &[u8]) -> Self {
-        let (stop, came) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (stopping, counted, bytes) = (Arc::clone(&stop), Arc::clone(&came), bytes.to_vec());
+        let (stop, came) = (Gate::new(), Arc::<AtomicUsize>::default());
+        let (stopping, counted, bytes) = (stop.clone(), Arc::clone(&came), bytes.to_vec());
         let thread = std::thread::spawn(move || {
             let mut callers: Vec<Option<TcpStream>> = (0..size).map(|_| None).collect();
-            while !stopping.load(Relaxed) {
+            while !stopping.wait_for(Duration::from_millis(5)) {
                 for caller in &mut callers {
                     if caller.as_ref().is_none_or(is_sent_away) {
                         *caller = call(to, &bytes);
                         counted.fetch_add(usize::from(caller.is_some()), Relaxed);
                     }
                 }
-                std::thread::sleep(Duration::from_millis(5));
             }
         });
         let crowd = Self {
@@ -53,7 +52,7 @@ impl Crowd {
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
+        self.stop.open();
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
