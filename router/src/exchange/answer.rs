@@ -1,5 +1,7 @@
 //! Answers that the router makes itself.
 
+use std::pin::pin;
+
 use component::shutdown::Phase;
 use router_core::failure::{Answer, Body, Failure, reason};
 use router_core::http1::Version;
@@ -112,8 +114,10 @@ impl Exchange {
         let mut head = head.into_bytes();
         self.story.sends_head(head.len());
         let mut written = 0;
-        let sending = send(socket, deadline, &mut head, parts, &mut written);
-        let sent = self.waiting(sending).await;
+        let sent = {
+            let sending = pin!(send(socket, deadline, &mut head, parts, &mut written));
+            self.waiting(sending).await
+        };
         if sent.is_err() {
             return After::Close;
         }

@@ -1,6 +1,7 @@
 //! Forwarding a response.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use component::shutdown::Phase;
@@ -165,8 +166,11 @@ impl Exchange {
         self.arm(relay, self.worker.recent());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let mut written = 0;
-        let sending = send(socket, deadline, &mut draft, relay.ready(), &mut written);
-        let sent = self.waiting(sending).await;
+        let sent = {
+            let parts = relay.ready();
+            let sending = pin!(send(socket, deadline, &mut draft, parts, &mut written));
+            self.waiting(sending).await
+        };
         if sent.is_err() {
             return End::ClientGone;
         }

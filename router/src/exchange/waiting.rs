@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::Exchange;
@@ -10,33 +10,33 @@ use crate::clock::Moment;
 use crate::worker::Worker;
 
 impl Exchange {
-    /// Waits for `work`, and counts the time that it does not go on as spent on others rather than
+    /// Waits for `work`, and counts the time in which it does not go on as spent on others rather than
     /// in this router. Work that never has to wait costs no look at the clock.
     ///
     /// An attempt at an endpoint has its own time, from its beginning to the head of the response;
     /// what belongs to one is not counted here.
-    pub(super) async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
-        on_others(&self.worker, &self.story.waited, work).await
+    pub(super) fn waiting<F: Future + Unpin>(&self, work: F) -> impl Future<Output = F::Output> {
+        on_others(&self.worker, &self.story.waited, work)
     }
 }
 
 /// As [`Exchange::waiting`], for who has borrowed a part of the exchange.
-pub(super) async fn on_others<T>(
+///
+/// No async function, which would keep `work` twice: each byte here is one of every exchange.
+pub(super) fn on_others<F: Future + Unpin>(
     worker: &Worker,
     waited: &Cell<Duration>,
-    work: impl Future<Output = T>,
-) -> T {
-    let mut work = pin!(work);
+    mut work: F,
+) -> impl Future<Output = F::Output> {
     let mut since: Option<Moment> = None;
-    poll_fn(|cx| {
+    poll_fn(move |cx| {
         if let Some(since) = since.take() {
             waited.set(waited.get() + worker.now().since(since));
         }
-        let polled = work.as_mut().poll(cx);
+        let polled = Pin::new(&mut work).poll(cx);
         if polled.is_pending() {
             since = Some(worker.now());
         }
         polled
     })
-    .await
 }
