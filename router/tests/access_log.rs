@@ -1,60 +1,7 @@
 //! What the access log and the figures tell of each kind of exchange.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what is missing fails the test that wants it"
-)]
-
-use std::fs;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
-use tests_kit::{
-    Backend, Client, Conversation, Gate, PATIENCE, RouterBuilder, TempDir, TestRouter, eventually,
-    script,
-};
-
-/// A router that logs JSON.
-struct Logged {
-    directory: TempDir,
-    router: TestRouter,
-}
-
-impl Logged {
-    fn to(backend: SocketAddr) -> Self {
-        Self::with(TestRouter::builder().route("a.test", &[backend]))
-    }
-
-    fn with(builder: RouterBuilder) -> Self {
-        let directory = TempDir::new();
-        let file = directory.path().join("access.log");
-        let log = format!("access_log: {{file: '{}', format: json}}", file.display());
-        Self {
-            router: builder.yaml(&log).start(),
-            directory,
-        }
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.directory.path().join("access.log")).unwrap();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    }
-
-    /// The line of the only request so far.
-    fn line(&self) -> Value {
-        assert!(eventually(PATIENCE, || !self.lines().is_empty()));
-        let mut lines = self.lines();
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        lines.remove(0)
-    }
-
-    fn varz(&self) -> Value {
-        let answer = Client::connect(self.router.admin()).get("localhost", "/varz");
-        serde_json::from_str(&answer.text()).unwrap()
-    }
-}
+use tests_kit::{Backend, Conversation, Logged, PATIENCE, TestRouter, eventually, script};
 
 #[track_caller]
 fn check(line: &Value, expected: &[(&str, Value)]) {
@@ -93,7 +40,7 @@ fn a_head_over_the_limit_tells_whose_it_was() {
         let builder = TestRouter::builder().route("a.test", &[backend.address()]);
         let logged =
             Logged::with(builder.yaml("max_request_header_bytes: 8192\nmax_request_headers: 32"));
-        let mut client = logged.router.client();
+        let mut client = logged.client();
         client.send(&request);
         assert_eq!(client.response("GET").status(), 431);
         check(
@@ -119,7 +66,7 @@ fn a_body_over_the_limit_tells_whose_it_was() {
         &[backend.address()],
         "limits: {max_body: 10}",
     ));
-    let mut client = logged.router.client();
+    let mut client = logged.client();
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 11\r\n\r\n");
     assert_eq!(client.response("POST").status(), 413);
     check(
@@ -165,7 +112,7 @@ fn a_malformed_request_tells_what_is_wrong_with_it() {
     let backend = Backend::start(script::hello("hi"));
     let logged = |request: &str| {
         let logged = Logged::to(backend.address());
-        let mut client = logged.router.client();
+        let mut client = logged.client();
         client.send(request);
         let answer = client.response("GET");
         // gorouter has no word for it on the wire.
@@ -202,7 +149,7 @@ fn a_head_that_breaks_off_tells_what_came_of_it() {
     let backend = Backend::start(script::hello("hi"));
     let builder = TestRouter::builder().route("a.test", &[backend.address()]);
     let logged = Logged::with(builder.yaml("read_header_timeout: 200ms"));
-    let mut client = logged.router.client();
+    let mut client = logged.client();
     client.send("PUT /a HTTP/1.1\r\nHost: a.test\r\nX: ");
     assert_eq!(client.response("PUT").status(), 408);
     check(
@@ -223,7 +170,7 @@ fn an_apps_own_router_error_is_logged() {
          Content-Length: 0\r\n\r\n",
     ));
     let logged = Logged::to(backend.address());
-    let answer = logged.router.client().get("a.test", "/");
+    let answer = logged.client().get("a.test", "/");
     let word = "from the app";
     assert_eq!(answer.head.field("x-cf-routererror"), Some(word));
     check(&logged.line(), &[("x_cf_routererror", word.into())]);
@@ -233,7 +180,7 @@ fn an_apps_own_router_error_is_logged() {
 fn health_checks_are_logged_and_not_counted() {
     let backend = Backend::start(script::hello("hi"));
     let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
+    let mut client = logged.client();
     client.send("GET /any HTTP/1.1\r\nHost: a.test\r\nUser-Agent: HTTP-Monitor/1.1\r\n\r\n");
     assert_eq!(client.response("GET").text(), "ok\n");
     check(
@@ -263,7 +210,7 @@ fn health_checks_are_logged_and_not_counted() {
 fn traffic_counts_heads_and_the_log_bodies() {
     let backend = Backend::start(script::echo());
     let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
+    let mut client = logged.client();
     let (mut sent, mut received) = (0, 0);
     for (request, status) in [
         (
@@ -304,54 +251,6 @@ fn traffic_counts_heads_and_the_log_bodies() {
     assert_eq!(bodies, [5, 0, 0]);
 }
 
-/// How long each of them has to wait.
-const PAUSE: Duration = Duration::from_millis(700);
-
-fn pause() {
-    assert!(!Gate::new().wait_for(PAUSE));
-}
-
-/// A pause counts as the response's time and not as the router's.
-#[track_caller]
-fn paused(logged: &Logged) -> Value {
-    let line = logged.line();
-    let seconds = |name: &str| line[name].as_f64().unwrap();
-    let (whole, own) = (seconds("response_time"), seconds("gorouter_time"));
-    // A busy machine may have begun with the request when a part of the pause was over.
-    assert!(whole >= PAUSE.as_secs_f64() / 2.0, "{line}");
-    assert!(own < whole / 2.0, "{line}");
-    line
-}
-
-#[test]
-fn waiting_for_a_body_is_no_time_of_the_router() {
-    let backend = Backend::start(|conversation: &mut Conversation| {
-        conversation.request()?;
-        conversation
-            .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")?;
-        pause();
-        conversation.send("data: 2\n\n")
-    });
-    let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
-    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    client.until("data: 2\n\n");
-    paused(&logged);
-}
-
-#[test]
-fn waiting_for_a_client_that_reads_late_is_no_time_of_the_router() {
-    let body = "x".repeat(32 << 20);
-    let backend = Backend::start(script::canned(script::ok(&body)));
-    let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
-    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(client.head().status(), 200);
-    pause();
-    client.exactly(body.len());
-    paused(&logged);
-}
-
 #[test]
 fn a_client_that_leaves_within_the_response_is_told_in_gorouters_words() {
     let backend = Backend::start(|conversation: &mut Conversation| {
@@ -361,7 +260,7 @@ fn a_client_that_leaves_within_the_response_is_told_in_gorouters_words() {
         Ok(())
     });
     let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
+    let mut client = logged.client();
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     client.until("hello");
     client.reset();
@@ -370,49 +269,4 @@ fn a_client_that_leaves_within_the_response_is_told_in_gorouters_words() {
         &logged.line(),
         &[("status", 200.into()), ("x_cf_routererror", words.into())],
     );
-}
-
-#[test]
-fn an_open_tunnel_is_no_time_of_the_router() {
-    let backend = Backend::start(script::upgrade());
-    let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
-    client.send(
-        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-    );
-    assert_eq!(client.head().status(), 101);
-    pause();
-    drop(client);
-    paused(&logged);
-}
-
-#[test]
-fn a_client_that_sends_its_head_late_takes_no_time_of_others() {
-    let backend = Backend::start(script::hello("hi"));
-    let logged = Logged::with(
-        TestRouter::builder()
-            .route("a.test", &[backend.address()])
-            .yaml("logging: {level: error, extra_access_log_fields: [backend_time]}"),
-    );
-    let mut client = logged.router.client();
-    client.send("GET / HTTP/1.1\r\n");
-    pause();
-    client.send("Host: a.test\r\n\r\n");
-    assert_eq!(client.response("GET").text(), "hi");
-    let line = paused(&logged);
-    let backend_time = line["backend_time"].as_f64().unwrap();
-    let whole = line["response_time"].as_f64().unwrap();
-    assert!(backend_time < whole / 2.0, "{line}");
-}
-
-#[test]
-fn a_client_that_leaves_while_it_waits_takes_no_time_of_the_router() {
-    let backend = Backend::start(script::silent());
-    let logged = Logged::to(backend.address());
-    let mut client = logged.router.client();
-    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    pause();
-    client.reset();
-    let line = paused(&logged);
-    check(&line, &[("x_cf_routererror", "client_gone".into())]);
 }
