@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
 use crate::bytes;
 use crate::wire::{Body, End, Framing, Head, Wire};
 
@@ -264,6 +267,16 @@ impl Client {
             }
         };
         (self.0.take_unused(), closed)
+    }
+
+    /// Whether the other side has ended the connection already, as far as the system knows: what a
+    /// client looks at before it uses a connection again.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let mut byte = [0; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let seen = rustix::net::recv(self.0.stream(), &mut byte, flags);
+        !matches!(seen, Ok((_, 1..)) | Err(Errno::WOULDBLOCK))
     }
 
     /// How the other side ends the connection, whatever it says before that.
