@@ -66,13 +66,26 @@ impl Backend {
     /// When the address cannot be had.
     #[must_use]
     pub fn on(address: &str, script: impl Script) -> Self {
+        Self::listen(address, script, true)
+    }
+
+    /// As [`Self::start`], for more traffic than memory should hold: no byte is on a tape.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    #[must_use]
+    pub fn unrecorded(script: impl Script) -> Self {
+        Self::listen("127.0.0.1:0", script, false)
+    }
+
+    fn listen(address: &str, script: impl Script, recorded: bool) -> Self {
         let listener = Arc::new(TcpListener::bind(address).expect("a port to listen on"));
         let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::default();
         let acceptor = {
             let (listener, state, script) =
                 (Arc::clone(&listener), Arc::clone(&state), Arc::new(script));
-            std::thread::spawn(move || accept(&listener, &state, &script))
+            std::thread::spawn(move || accept(&listener, &state, &script, recorded))
         };
         Self {
             address,
@@ -184,7 +197,12 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn accept(listener: &TcpListener, state: &Arc<Mutex<State>>, script: &Arc<impl Script>) {
+fn accept(
+    listener: &TcpListener,
+    state: &Arc<Mutex<State>>,
+    script: &Arc<impl Script>,
+    recorded: bool,
+) {
     while let Ok((stream, from)) = listener.accept() {
         let Ok((to, tape)) = stream
             .local_addr()
@@ -202,6 +220,7 @@ fn accept(listener: &TcpListener, state: &Arc<Mutex<State>>, script: &Arc<impl S
         let (script, shared) = (Arc::clone(script), Arc::clone(state));
         let thread = std::thread::spawn(move || {
             let note = move |request: &Request| lock(&shared).requests.push(request.clone());
+            let tape = recorded.then_some(tape);
             if let Ok(mut conversation) = Conversation::new(stream, to, tape, Box::new(note)) {
                 // An error is how most conversations end: the router closes, or the test does.
                 script(&mut conversation).ok();

@@ -45,11 +45,11 @@ impl Conversation {
     pub(super) fn new(
         stream: TcpStream,
         to: SocketAddr,
-        tape: Arc<Tape>,
+        tape: Option<Arc<Tape>>,
         note: Note,
     ) -> io::Result<Self> {
         Ok(Self {
-            wire: Some(Wire::new(stream, Some(tape))?),
+            wire: Some(Wire::new(stream, tape)?),
             to,
             note,
         })
