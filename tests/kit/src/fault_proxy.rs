@@ -19,7 +19,7 @@ pub enum Fault {
     Delay(Duration),
     /// So many pass, counted from the start of the connection, then both sides are reset.
     Cut(usize),
-    /// They are taken and never arrive.
+    /// They are taken and never arrive, and neither does the sender's end or reset.
     Blackhole,
     /// They pass one at a time, with a pause after each.
     Dribble(Duration),
@@ -99,6 +99,15 @@ impl FaultProxy {
     /// What happens from now on to bytes on their way to the client.
     pub fn to_client(&self, fault: Fault) {
         self.shared.lock().to_client = fault;
+    }
+
+    /// Both ends of every connection, old and new, vanish for each other from now on: nothing that
+    /// either says arrives, nor that it ends or resets the connection, as when a machine is switched
+    /// off or a path is lost. The system goes on answering for both: probes of TCP keep-alive are
+    /// not lost.
+    pub fn vanish(&self) {
+        self.to_target(Fault::Blackhole);
+        self.to_client(Fault::Blackhole);
     }
 
     /// Whether new connections are closed at once with a reset.
@@ -187,6 +196,7 @@ fn pump(
             let count = match (&from).read(&mut piece) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) if shared.fault(direction) == Fault::Blackhole => return,
                 Err(_) => return reset(&to),
             };
             let fault = shared.fault(direction);
@@ -263,6 +273,27 @@ mod tests {
         client.send("GET / HTTP/1.1\r\n\r\n");
         assert_eq!(client.until_closed(), (Vec::new(), Closed::StillOpen));
         assert_eq!(backend.requests().len(), 2);
+    }
+
+    #[test]
+    fn one_who_has_vanished_has_neither_ended_nor_reset_the_connection() {
+        for unread in [false, true] {
+            let backend = Backend::start(script::echo());
+            let proxy = FaultProxy::start(backend.address());
+            let mut client = Client::connect(proxy.address());
+            client.send("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
+            if unread {
+                // Closing a socket with unread bytes resets its connection.
+                client.until("\r\n\r\n");
+            } else {
+                assert_eq!(client.response("POST").body, b"hi");
+            }
+            let tape = Arc::clone(&backend.connections()[0].tape);
+            proxy.vanish();
+            drop(client);
+            let silent = !crate::eventually(Duration::from_millis(100), || tape.has_ended());
+            assert!(silent, "unread: {unread}");
+        }
     }
 
     #[test]
