@@ -19,6 +19,7 @@ pub mod eventually;
 pub mod fault_proxy;
 pub mod gate;
 pub mod haproxy;
+pub mod hostile;
 pub mod load;
 pub mod logged;
 pub mod nats;

@@ -42,9 +42,11 @@ pub struct RouterProcess {
 impl RouterProgram {
     /// The program at `path`.
     #[must_use]
-    pub fn new(path: &str) -> Self {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
         Self {
-            path: path.into(),
+            // It runs in another directory.
+            path: std::path::absolute(&path).unwrap_or(path),
             directory: TempDir::new(),
             descriptors: None,
         }
@@ -151,6 +153,8 @@ impl RouterProgram {
         };
         command
             .current_dir(self.directory.path())
+            // To name the places of a backtrace costs more memory than anything that is measured.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         command
