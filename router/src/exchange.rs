@@ -16,6 +16,7 @@ mod select;
 mod send;
 mod story;
 mod switch;
+mod upload;
 mod waiting;
 
 use std::convert::Infallible;

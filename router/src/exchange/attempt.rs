@@ -8,16 +8,14 @@ use std::task::Poll;
 use router_core::endpoint::Endpoint;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::headers::request::{self, Arrival, Destination};
-use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseParser;
 use router_core::http1::write;
 use router_core::retry::{self, Attempt, Next, Reached};
 
 use super::Exchange;
-use super::reply::{NoResponse, Reply, Response, Upload, broken};
+use super::reply::{NoResponse, Reply, Response, broken};
 use super::send::{Unsent, send};
 use crate::clock::Moment;
-use crate::relay::Relay;
 use crate::socket::Socket;
 use crate::upstream::dial;
 
@@ -241,37 +239,6 @@ impl Exchange {
                 .extend_from_slice(edits.forwarded_for());
         }
         keep
-    }
-
-    /// What is to be sent of the body beyond what goes with the head.
-    fn upload(&mut self, body_end: usize) -> Upload {
-        let most = self.story.policy.and_then(|policy| policy.max_body);
-        let most = most
-            .or(self.worker.settings.client.max_body)
-            .unwrap_or(u64::MAX);
-        let head = self.scratch.request.head();
-        let relay = match head.body {
-            BodyLength::Exact(length) => {
-                let left = length - (body_end - head.end) as u64;
-                if left == 0 {
-                    return Upload::Done;
-                }
-                Relay::new(BodyLength::Exact(left), false, None, 0, most)
-            }
-            BodyLength::Chunked => {
-                // What came behind the head belongs to the body until its end is found.
-                let there = &self.input.filled()[head.end..];
-                let buffer = self.worker.tools.buffers.holding(there);
-                let trailers = request::trailers(
-                    self.fields(),
-                    &self.worker.settings.rules,
-                    head.connection_names_fields,
-                );
-                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
-            }
-            BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,
-        };
-        Upload::Underway(Box::new(relay))
     }
 }
 

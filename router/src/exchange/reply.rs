@@ -7,8 +7,6 @@ use std::task::{Context, Poll};
 
 use router_core::endpoint::{Endpoint, InFlight};
 use router_core::failure::{EndpointFault, Failure};
-use router_core::field::FieldKind;
-use router_core::http1::Version;
 use router_core::http1::request::Method;
 use router_core::http1::response::{ResponseHead, ResponseParser};
 use router_core::interim::Allowance;
@@ -17,10 +15,10 @@ use router_core::tick::Tick;
 
 use super::Exchange;
 use super::head::largest;
-use super::send::{NO_BODY, send};
+use super::upload::{Stage, Upload};
 use crate::buffers::Buffer;
 use crate::clock::Moment;
-use crate::relay::{Broken, Relay};
+use crate::relay::Broken;
 use crate::socket::{Glance, Socket};
 
 /// A response whose head has come.
@@ -50,51 +48,6 @@ impl Response {
     }
 }
 
-/// A request's body on its way to the backend.
-#[derive(Debug)]
-pub(super) enum Upload {
-    /// All of it is there.
-    Done,
-    /// Some of it is to come.
-    Underway(Box<Relay>),
-    /// The backend took no more of it than this; its response may still come.
-    Refused {
-        /// Bytes of payload that were taken from the client beyond those that came with the head.
-        moved: u64,
-    },
-}
-
-impl Upload {
-    /// Whether the client has nothing more of it to send.
-    pub(super) fn is_whole(&self) -> bool {
-        match self {
-            Self::Done => true,
-            Self::Underway(relay) => relay.is_done(),
-            Self::Refused { .. } => false,
-        }
-    }
-
-    /// Whether nothing more of it is read, so that what comes from the client is something else.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Refused { .. }) || self.is_whole()
-    }
-
-    /// Bytes of payload that were taken from the client beyond those that came with the head.
-    pub(super) fn moved(&self) -> u64 {
-        match self {
-            Self::Done => 0,
-            Self::Underway(relay) => relay.moved(),
-            Self::Refused { moved } => *moved,
-        }
-    }
-
-    /// The backend takes no more of it.
-    pub(super) fn refuse(&mut self) {
-        let moved = self.moved();
-        *self = Self::Refused { moved };
-    }
-}
-
 /// Why there is no response.
 pub(super) enum NoResponse {
     /// The endpoint failed.
@@ -118,29 +71,6 @@ pub(super) struct Reply {
     pub(super) keep: bool,
     pub(super) reused: bool,
     pub(super) began: Moment,
-}
-
-/// How far an upload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stage {
-    moved: u64,
-    is_done: bool,
-    waits_for_receiver: bool,
-}
-
-impl Stage {
-    pub(super) fn of(relay: &Relay) -> Self {
-        Self {
-            moved: relay.moved(),
-            is_done: relay.is_done(),
-            waits_for_receiver: relay.waits_for_receiver(),
-        }
-    }
-
-    /// Whether what comes next has to come from the backend.
-    pub(super) const fn waits_for_backend(self) -> bool {
-        self.is_done || self.waits_for_receiver
-    }
 }
 
 /// What a wait for the response has come to.
@@ -316,59 +246,6 @@ impl Exchange {
             *watching = false;
         }
         Poll::Pending
-    }
-
-    /// Sets the deadline for what an upload waits for: the client, which must send something, or
-    /// the backend, which must take it and then respond. Returns whether the exchange has time left:
-    /// one that moves a byte at every look has its end as well.
-    fn arm_upload(&self, reply: &mut Reply) -> bool {
-        let Upload::Underway(relay) = &reply.upload else {
-            return true;
-        };
-        let stage = Stage::of(relay);
-        if reply.stage == Some(stage) {
-            return true;
-        }
-        let now = self.worker.clock.now();
-        if now >= self.end() {
-            return false;
-        }
-        reply.stage = Some(stage);
-        if stage.moved > 0 {
-            reply.continue_due = None;
-        }
-        let by = if stage.waits_for_backend() {
-            self.response_deadline(now)
-        } else {
-            self.upload_deadline(now)
-        };
-        let by = reply.continue_due.map_or(by, |due| by.min(due));
-        self.client.deadline.set(by);
-        true
-    }
-
-    /// When a client that holds its body back until it sees a 100 gets one from the router
-    /// (RFC 9110 §10.1.1); nothing when it does not, or when it is left to wait.
-    pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
-        let waits = matches!(upload, Upload::Underway(_))
-            && self.head().end == self.input.filled().len()
-            && self.head().version == Version::Http11
-            && (self.fields().all(FieldKind::Expect))
-                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let after = self.worker.settings.backend.continue_after?;
-        waits.then(|| from.plus(after))
-    }
-
-    /// Tells the client to send its body, in the place of a backend that does not.
-    async fn say_continue(&self, reply: &mut Reply) -> Result<(), NoResponse> {
-        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        // What the upload waits for has its own time again, from here on.
-        deadline.set(self.upload_deadline(self.worker.clock.now()));
-        reply.stage = None;
-        let mut draft = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
-        self.story.sends_head(draft.len());
-        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
-        sent.map_err(|_| NoResponse::Client(Failure::ClientGone))
     }
 
     /// Whether a client of which this was seen is gone. One that said it would close, or speaks 1.0,

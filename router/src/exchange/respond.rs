@@ -14,13 +14,13 @@ use router_core::http1::response::ResponseHead;
 use router_core::http1::{Version, write};
 use router_core::tick::Tick;
 
-use super::reply::{Response, Stage, Upload};
+use super::reply::Response;
 use super::send::{NO_BODY, send};
+use super::upload::Upload;
 use super::{Exchange, story::End};
 use crate::buffers::Buffer;
 use crate::connection::After;
 use crate::relay::{Broken, Relay};
-use crate::socket::Glance;
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]
@@ -247,49 +247,6 @@ impl Exchange {
         } else {
             self.silence_deadline(now)
         });
-    }
-
-    /// Goes on to forward the request's body behind a response that came before its end: as long
-    /// as the client sends it and the backend takes it.
-    async fn finish_upload(&self, response: &mut Response) {
-        let Response { upload, socket, .. } = response;
-        let Upload::Underway(relay) = upload else {
-            return;
-        };
-        let (client, tools) = (&self.client, &self.worker.tools);
-        let mut stage = None;
-        let taken = poll_fn(|cx| {
-            match relay.poll(cx, &client.socket, socket, tools) {
-                Poll::Ready(Ok(())) => return Poll::Ready(true),
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => {}
-            }
-            // A backend that has answered and ended takes no more.
-            let glance = socket.poll_glance(cx);
-            if matches!(glance, Poll::Ready(Glance::Ended | Glance::Broken)) {
-                return Poll::Ready(false);
-            }
-            let now_at = Stage::of(relay);
-            if stage.replace(now_at) != Some(now_at) {
-                let now = self.worker.clock.now();
-                if now >= self.end() {
-                    return Poll::Ready(false);
-                }
-                client.deadline.set(if now_at.waits_for_backend() {
-                    now.plus(self.worker.settings.client.linger.idle)
-                        .min(self.end())
-                } else {
-                    self.upload_deadline(now)
-                });
-            }
-            if client.deadline.poll_expired(cx) {
-                return Poll::Ready(false);
-            }
-            Poll::Pending
-        });
-        if !self.waiting(taken).await {
-            upload.refuse();
-        }
     }
 
     /// What becomes of both connections after the response.

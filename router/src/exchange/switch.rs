@@ -9,9 +9,10 @@ use router_core::field::{FieldKind, members};
 use router_core::headers::response::Connection;
 use router_core::http1::framing::BodyLength;
 
-use super::reply::{Response, Upload};
+use super::reply::Response;
 use super::respond::Passage;
 use super::send::{NO_BODY, send};
+use super::upload::Upload;
 use super::{Exchange, story::End};
 use crate::buffers::Buffer;
 use crate::connection::After;

@@ -1,0 +1,214 @@
+//! A request's body on its way to the backend.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use router_core::failure::Failure;
+use router_core::field::FieldKind;
+use router_core::headers::request;
+use router_core::http1::Version;
+use router_core::http1::framing::BodyLength;
+use router_core::tick::Tick;
+
+use super::Exchange;
+use super::reply::{NoResponse, Reply, Response};
+use super::send::{NO_BODY, send};
+use crate::relay::Relay;
+use crate::socket::Glance;
+
+/// A request's body on its way to the backend.
+#[derive(Debug)]
+pub(super) enum Upload {
+    /// All of it is there.
+    Done,
+    /// Some of it is to come.
+    Underway(Box<Relay>),
+    /// The backend took no more of it than this; its response may still come.
+    Refused {
+        /// Bytes of payload that were taken from the client beyond those that came with the head.
+        moved: u64,
+    },
+}
+
+impl Upload {
+    /// Whether the client has nothing more of it to send.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Underway(relay) => relay.is_done(),
+            Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether nothing more of it is read, so that what comes from the client is something else.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Refused { .. }) || self.is_whole()
+    }
+
+    /// Bytes of payload that were taken from the client beyond those that came with the head.
+    pub(super) fn moved(&self) -> u64 {
+        match self {
+            Self::Done => 0,
+            Self::Underway(relay) => relay.moved(),
+            Self::Refused { moved } => *moved,
+        }
+    }
+
+    /// The backend takes no more of it.
+    pub(super) fn refuse(&mut self) {
+        let moved = self.moved();
+        *self = Self::Refused { moved };
+    }
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stage {
+    moved: u64,
+    is_done: bool,
+    waits_for_receiver: bool,
+}
+
+impl Stage {
+    pub(super) fn of(relay: &Relay) -> Self {
+        Self {
+            moved: relay.moved(),
+            is_done: relay.is_done(),
+            waits_for_receiver: relay.waits_for_receiver(),
+        }
+    }
+
+    /// Whether what comes next has to come from the backend.
+    pub(super) const fn waits_for_backend(self) -> bool {
+        self.is_done || self.waits_for_receiver
+    }
+}
+
+impl Exchange {
+    /// What is to be sent of the body beyond what goes with the head.
+    pub(super) fn upload(&mut self, body_end: usize) -> Upload {
+        let most = self.story.policy.and_then(|policy| policy.max_body);
+        let most = most
+            .or(self.worker.settings.client.max_body)
+            .unwrap_or(u64::MAX);
+        let head = self.scratch.request.head();
+        let relay = match head.body {
+            BodyLength::Exact(length) => {
+                let left = length - (body_end - head.end) as u64;
+                if left == 0 {
+                    return Upload::Done;
+                }
+                Relay::new(BodyLength::Exact(left), false, None, 0, most)
+            }
+            BodyLength::Chunked => {
+                // What came behind the head belongs to the body until its end is found.
+                let there = &self.input.filled()[head.end..];
+                let buffer = self.worker.tools.buffers.holding(there);
+                let trailers = request::trailers(
+                    self.fields(),
+                    &self.worker.settings.rules,
+                    head.connection_names_fields,
+                );
+                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
+            }
+            BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,
+        };
+        Upload::Underway(Box::new(relay))
+    }
+
+    /// Sets the deadline for what an upload waits for: the client, which must send something, or
+    /// the backend, which must take it and then respond. Returns whether the exchange has time left:
+    /// one that moves a byte at every look has its end as well.
+    pub(super) fn arm_upload(&self, reply: &mut Reply) -> bool {
+        let Upload::Underway(relay) = &reply.upload else {
+            return true;
+        };
+        let stage = Stage::of(relay);
+        if reply.stage == Some(stage) {
+            return true;
+        }
+        let now = self.worker.clock.now();
+        if now >= self.end() {
+            return false;
+        }
+        reply.stage = Some(stage);
+        if stage.moved > 0 {
+            reply.continue_due = None;
+        }
+        let by = if stage.waits_for_backend() {
+            self.response_deadline(now)
+        } else {
+            self.upload_deadline(now)
+        };
+        let by = reply.continue_due.map_or(by, |due| by.min(due));
+        self.client.deadline.set(by);
+        true
+    }
+
+    /// When a client that holds its body back until it sees a 100 gets one from the router
+    /// (RFC 9110 §10.1.1); nothing when it does not, or when it is left to wait.
+    pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
+        let waits = matches!(upload, Upload::Underway(_))
+            && self.head().end == self.input.filled().len()
+            && self.head().version == Version::Http11
+            && (self.fields().all(FieldKind::Expect))
+                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let after = self.worker.settings.backend.continue_after?;
+        waits.then(|| from.plus(after))
+    }
+
+    /// Tells the client to send its body, in the place of a backend that does not.
+    pub(super) async fn say_continue(&self, reply: &mut Reply) -> Result<(), NoResponse> {
+        let (socket, deadline) = (&self.client.socket, &self.client.deadline);
+        // What the upload waits for has its own time again, from here on.
+        deadline.set(self.upload_deadline(self.worker.clock.now()));
+        reply.stage = None;
+        let mut draft = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        self.story.sends_head(draft.len());
+        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        sent.map_err(|_| NoResponse::Client(Failure::ClientGone))
+    }
+
+    /// Goes on to forward the request's body behind a response that came before its end: as long
+    /// as the client sends it and the backend takes it.
+    pub(super) async fn finish_upload(&self, response: &mut Response) {
+        let Response { upload, socket, .. } = response;
+        let Upload::Underway(relay) = upload else {
+            return;
+        };
+        let (client, tools) = (&self.client, &self.worker.tools);
+        let mut stage = None;
+        let taken = poll_fn(|cx| {
+            match relay.poll(cx, &client.socket, socket, tools) {
+                Poll::Ready(Ok(())) => return Poll::Ready(true),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => {}
+            }
+            // A backend that has answered and ended takes no more.
+            let glance = socket.poll_glance(cx);
+            if matches!(glance, Poll::Ready(Glance::Ended | Glance::Broken)) {
+                return Poll::Ready(false);
+            }
+            let now_at = Stage::of(relay);
+            if stage.replace(now_at) != Some(now_at) {
+                let now = self.worker.clock.now();
+                if now >= self.end() {
+                    return Poll::Ready(false);
+                }
+                client.deadline.set(if now_at.waits_for_backend() {
+                    now.plus(self.worker.settings.client.linger.idle)
+                        .min(self.end())
+                } else {
+                    self.upload_deadline(now)
+                });
+            }
+            if client.deadline.poll_expired(cx) {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        });
+        if !self.waiting(taken).await {
+            upload.refuse();
+        }
+    }
+}
