@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn a_file_with_a_route_that_leads_back_leaves_the_last_good_one() {
         let directory = TempDir::new();
-        let write = |text: &str| directory.file("routes.yml", text);
+        let write = |text: &str| old(directory.file("routes.yml", text));
         let own = OwnListeners::new(["[::]:81".parse().unwrap()], |_| false);
         let good = "- {uris: [a.test], backends: ['127.0.0.1:82']}";
         let mut file = RoutesFile::new(write(good), HashSet::new()).with_own(own);

@@ -171,7 +171,7 @@ fn a_route_that_leads_back_to_the_router_is_refused() {
 #[test]
 fn rules_for_headers_are_words() {
     let headers = |text: &str| config(text).headers;
-    let defaults = headers("");
+    let defaults = headers("port: 80");
     assert_eq!(
         defaults.forwarded_from_untrusted,
         ForwardedFromUntrusted::Discard
