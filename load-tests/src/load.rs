@@ -1,6 +1,9 @@
 //! What is done to the peers, and what is read off while it is done.
 
+mod blocking;
 mod closed;
+mod drain;
+mod hostile;
 mod idle;
 mod open;
 mod probe;
@@ -13,6 +16,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::measure::Measure;
+use crate::outcome::Table;
 use crate::peer::{Kind, Peer};
 use crate::progress::Progress;
 use crate::scenario::{Load, Scenario};
@@ -23,6 +27,15 @@ pub type Figures = BTreeMap<Measure, f64>;
 /// The figures of all rounds, by peer, in the order of the rounds.
 pub type Rounds = BTreeMap<Kind, Vec<Figures>>;
 
+/// What came of driving a scenario.
+#[derive(Debug, Default)]
+pub struct Driven {
+    /// Its figures.
+    pub rounds: Rounds,
+    /// What figures cannot say; that of the last round.
+    pub table: Option<Table>,
+}
+
 /// The program without which a load cannot be driven and which is not on this machine.
 #[must_use]
 pub fn missing_program(load: &Load) -> Option<&'static str> {
@@ -31,11 +44,19 @@ pub fn missing_program(load: &Load) -> Option<&'static str> {
         Load::Open(_) => &["oha"],
         Load::Idle { .. } => &[],
         Load::Routes(_) | Load::Registration { .. } | Load::Undisturbed(_) => &["nats-server"],
+        Load::Drain { .. } => &["haproxy"],
+        Load::Hostile { .. } => &[],
     };
     needed
         .iter()
         .copied()
         .find(|name| find_program(name).is_none())
+}
+
+/// The peer that takes part in a load without being measured.
+#[must_use]
+pub fn helper(load: &Load) -> Option<Kind> {
+    matches!(load, Load::Drain { .. }).then_some(Kind::Haproxy)
 }
 
 /// Drives the peers in turn, round after round, each round beginning with another one, so that
@@ -48,19 +69,20 @@ pub async fn drive(
     peers: &[Kind],
     site: &Site,
     progress: &mut Progress,
-) -> Result<Rounds> {
+) -> Result<Driven> {
     let mut stage = Stage::prepare(scenario, peers, site).await?;
-    let mut rounds = Rounds::new();
+    let mut driven = Driven::default();
     for round in 0..scenario.repeats {
         for turn in 0..peers.len() {
             let kind = peers[(round + turn) % peers.len()];
             progress.turn(round + 1, scenario.repeats, kind);
             let figures = stage.measure(kind).await?;
-            rounds.entry(kind).or_default().push(figures);
+            driven.rounds.entry(kind).or_default().push(figures);
         }
     }
+    driven.table = stage.table.take();
     stage.close().await?;
-    Ok(rounds)
+    Ok(driven)
 }
 
 /// The peers of a scenario. Those of the HTTP loads run all the time, idle while another one is
@@ -69,6 +91,7 @@ struct Stage<'a> {
     site: &'a Site,
     load: &'a Load,
     running: Vec<Peer>,
+    table: Option<Table>,
 }
 
 impl<'a> Stage<'a> {
@@ -77,6 +100,7 @@ impl<'a> Stage<'a> {
             site,
             load: &scenario.load,
             running: Vec::new(),
+            table: None,
         };
         let access_log = match &scenario.load {
             Load::Closed(closed) => closed.access_log,
@@ -84,7 +108,9 @@ impl<'a> Stage<'a> {
             Load::Idle { .. }
             | Load::Routes(_)
             | Load::Registration { .. }
-            | Load::Undisturbed(_) => return Ok(stage),
+            | Load::Undisturbed(_)
+            | Load::Drain { .. }
+            | Load::Hostile { .. } => return Ok(stage),
         };
         for kind in peers {
             stage
@@ -116,6 +142,16 @@ impl<'a> Stage<'a> {
             Load::Routes(routes) => routes::measure(routes, self.site).await,
             Load::Registration { routes } => registration::measure(*routes, self.site).await,
             Load::Undisturbed(load) => undisturbed::measure(load, self.site).await,
+            Load::Drain { drains, wait } => {
+                let (figures, table) = drain::measure(*drains, *wait, self.site).await?;
+                self.table = Some(table);
+                Ok(figures)
+            }
+            Load::Hostile { seconds, peers } => {
+                let (figures, table) = hostile::measure(*seconds, *peers, self.site).await?;
+                self.table = Some(table);
+                Ok(figures)
+            }
         }
     }
 
@@ -135,7 +171,9 @@ impl<'a> Stage<'a> {
             Load::Idle { .. }
             | Load::Routes(_)
             | Load::Registration { .. }
-            | Load::Undisturbed(_) => return Ok(Figures::new()),
+            | Load::Undisturbed(_)
+            | Load::Drain { .. }
+            | Load::Hostile { .. } => return Ok(Figures::new()),
         };
         let after = peer.cpu()?;
         ensure!(done.requests > 0, "answered nothing");

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A quantity that a run yields. For all but the rate, less is better.
+/// A quantity that a run yields. For all but rates and counts of requests, less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -41,6 +41,21 @@ pub enum Measure {
     ChangesMib,
     /// Answers other than 404 before a route is known and other than 200 from then on.
     WrongAnswers,
+    /// Requests that failed while routers were drained that went on for a while, in all.
+    DrainFailed,
+    /// Requests that failed per drain of routers that closed at once.
+    DrainFailedAtOnce,
+    /// Requests that were answered while routers were drained, in both manners.
+    DrainRequests,
+    /// Requests and health checks of well-behaved clients that failed beside hostile peers, in all.
+    HostileFailed,
+    /// Bounds that did not hold beside hostile peers: memory, descriptors, time until cut off.
+    HostileFaults,
+    /// 99th percentile of well-behaved clients beside a hostile peer, divided by the same before it
+    /// came: of the peer that was felt most.
+    HostileP99,
+    /// Growth of the router's memory beside the hostile peer that cost most, in MiB.
+    HostileMib,
 }
 
 impl Measure {
@@ -64,6 +79,13 @@ impl Measure {
             Self::Disturbed => "connections disturbed",
             Self::ChangesMib => "memory grown by changes",
             Self::WrongAnswers => "wrong answers",
+            Self::DrainFailed => "failed, with a wait",
+            Self::DrainFailedAtOnce => "failed, without a wait",
+            Self::DrainRequests => "requests",
+            Self::HostileFailed => "well-behaved requests that failed",
+            Self::HostileFaults => "bounds that did not hold",
+            Self::HostileP99 => "p99 beside the worst peer ÷ at rest",
+            Self::HostileMib => "memory for the worst peer",
         }
     }
 
@@ -78,16 +100,24 @@ impl Measure {
                 "ms"
             }
             Self::ConnectionKib => "KiB",
-            Self::RoutesMib | Self::ChangesMib => "MiB",
+            Self::RoutesMib | Self::ChangesMib | Self::HostileMib => "MiB",
             Self::HeartbeatCpu => "% of a core",
-            Self::ChurnP99 | Self::Disturbed | Self::WrongAnswers => "",
+            Self::DrainFailedAtOnce => "/drain",
+            Self::ChurnP99
+            | Self::Disturbed
+            | Self::WrongAnswers
+            | Self::DrainFailed
+            | Self::DrainRequests
+            | Self::HostileFailed
+            | Self::HostileFaults
+            | Self::HostileP99 => "",
         }
     }
 
     /// Whether a smaller figure is the better one.
     #[must_use]
     pub fn less_is_better(self) -> bool {
-        self != Self::Rate
+        !matches!(self, Self::Rate | Self::DrainRequests)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::load::Rounds;
+use crate::load::{Driven, Rounds};
 use crate::measure::{Measure, Spread};
 use crate::peer::Kind;
 use crate::scenario::{Goal, Scenario};
@@ -52,10 +52,23 @@ pub struct Outcome {
     pub about: String,
     /// The figures, the headline first; empty when it did not run.
     pub figures: Vec<Figure>,
+    /// What figures cannot say.
+    pub table: Option<Table>,
     /// Why it did not run, or what it lacks.
     pub remarks: Vec<String>,
     /// Whether it was driven and broke.
     pub broken: bool,
+}
+
+/// Rows of text beside the figures.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Table {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// As many cells each.
+    pub rows: Vec<Vec<String>>,
+    /// What is to be read first: in each line something that did not hold.
+    pub faults: Vec<String>,
 }
 
 /// One quantity of a scenario.
@@ -96,16 +109,18 @@ pub enum Verdict {
 }
 
 impl Outcome {
-    /// The outcome of rounds that were driven.
+    /// The outcome of a scenario that was driven.
     #[must_use]
-    pub fn of(scenario: &Scenario, rounds: &Rounds) -> Self {
+    pub fn of(scenario: &Scenario, driven: Driven) -> Self {
+        let Driven { rounds, table } = driven;
         let figures = scenario
             .figures
             .iter()
-            .filter_map(|wanted| Figure::of(wanted.measure, wanted.goal, rounds))
+            .filter_map(|wanted| Figure::of(wanted.measure, wanted.goal, &rounds))
             .collect();
         Self {
             figures,
+            table,
             ..Self::without(scenario)
         }
     }
@@ -135,6 +150,7 @@ impl Outcome {
             title: scenario.title.clone(),
             about: scenario.about.clone(),
             figures: Vec::new(),
+            table: None,
             remarks: Vec::new(),
             broken: false,
         }

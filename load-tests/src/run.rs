@@ -69,7 +69,7 @@ pub async fn run(args: &RunArgs, scenarios: Vec<Scenario>) -> Result<ExitCode> {
     }
     let took_part: Vec<Kind> = scenarios
         .iter()
-        .flat_map(|s| s.peers.iter().copied())
+        .flat_map(|s| s.peers.iter().copied().chain(load::helper(&s.load)))
         .collect();
     let run = Run {
         began: began.0,
@@ -92,7 +92,7 @@ async fn one(scenario: &Scenario, site: &Site, progress: &mut Progress) -> Outco
         .iter()
         .partition(|kind| kind.found(&site.router));
     let mut outcome = match load::drive(scenario, &peers, site, progress).await {
-        Ok(rounds) => Outcome::of(scenario, &rounds),
+        Ok(driven) => Outcome::of(scenario, driven),
         Err(error) => Outcome::broken(scenario, format!("{error:#}")),
     };
     outcome.remarks.extend(

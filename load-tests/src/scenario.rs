@@ -92,6 +92,21 @@ pub enum Load {
     },
     /// Long connections of one app beside changes of other routes.
     Undisturbed(Undisturbed),
+    /// Two routers behind HAProxy are drained in turn under load, with a wait and as often without.
+    Drain {
+        /// How often a router is drained in each manner.
+        drains: usize,
+        /// Milliseconds for which a router goes on after it has said that it drains.
+        wait: u64,
+    },
+    /// Hostile peers, each beside well-behaved clients of the same router.
+    Hostile {
+        /// Seconds of each attack; the clients are measured as long before it.
+        seconds: u32,
+        /// How many peers, of the first.
+        #[serde(default = "everyone")]
+        peers: usize,
+    },
 }
 
 /// Parameters of a closed loop.
@@ -163,6 +178,10 @@ fn default_warm_up() -> bool {
     true
 }
 
+fn everyone() -> usize {
+    usize::MAX
+}
+
 impl Scenario {
     /// All scenarios of a directory, in the order of their file names.
     ///
@@ -231,6 +250,8 @@ impl Scenario {
                 load.downloads = (load.downloads / 10).max(1);
                 load.changes = (load.changes / 10).max(1);
             }
+            Load::Drain { drains, .. } => *drains = 2,
+            Load::Hostile { seconds, peers } => (*seconds, *peers) = (1, 2),
         }
         self
     }
@@ -244,7 +265,11 @@ impl Scenario {
             Load::Closed(closed) => closed.seconds *= 3,
             Load::Open(open) => open.seconds *= 3,
             Load::Routes(routes) => routes.seconds *= 3,
-            Load::Idle { .. } | Load::Registration { .. } | Load::Undisturbed(_) => {}
+            Load::Idle { .. }
+            | Load::Registration { .. }
+            | Load::Undisturbed(_)
+            | Load::Drain { .. }
+            | Load::Hostile { .. } => {}
         }
         self
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::chart::{STYLE, escaped};
 use super::markdown::{HOW, machine};
 use super::{figure_chart, judgement, mark, range, ratio_chart, with_unit};
-use crate::outcome::{Figure, Outcome, Run, Verdict};
+use crate::outcome::{Figure, Outcome, Run, Table, Verdict};
 
 const PAGE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#667085;--line:#e4e7ec;--paper:#ffffff;\
@@ -22,7 +22,7 @@ td.number,th.number{text-align:right}svg{max-width:100%;height:auto;display:bloc
 .met{color:var(--met)}.near{color:var(--near)}.missed,.remark{color:var(--missed)}\
 .verdict{font-weight:600;white-space:nowrap}section{border-top:1px solid var(--line)}\
 details{margin:8px 0}summary{cursor:pointer;color:var(--soft)}\
-pre{white-space:pre-wrap;font:inherit;margin:0}";
+.wide{overflow-x:auto;font-size:13px}pre{white-space:pre-wrap;font:inherit;margin:0}";
 
 /// The whole run.
 pub(super) fn report(run: &Run) -> String {
@@ -111,6 +111,9 @@ fn section(outcome: &Outcome) -> String {
     for figure in &outcome.figures {
         html.push_str(&figure_chart(figure).inline());
     }
+    if let Some(table) = &outcome.table {
+        html.push_str(&beside(table));
+    }
     if !outcome.figures.is_empty() {
         let rows: String = outcome.figures.iter().map(rows).collect();
         write!(
@@ -123,6 +126,26 @@ fn section(outcome: &Outcome) -> String {
     }
     html.push_str("</section>");
     html
+}
+
+/// What figures cannot say.
+fn beside(table: &Table) -> String {
+    let line = |cells: &[String], tag: &str| {
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell)));
+        format!("<tr>{}</tr>", cells.collect::<String>())
+    };
+    let faults = table
+        .faults
+        .iter()
+        .map(|fault| format!("<p class=\"remark\">{}</p>", escaped(fault)));
+    let rows: String = table.rows.iter().map(|row| line(row, "td")).collect();
+    let head = line(&table.columns, "th");
+    format!(
+        "{}<div class=\"wide\"><table>{head}{rows}</table></div>",
+        faults.collect::<String>()
+    )
 }
 
 fn rows(figure: &Figure) -> String {

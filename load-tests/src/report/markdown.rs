@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{judgement, mark, range, with_unit};
-use crate::outcome::{Figure, Outcome, Run};
+use crate::outcome::{Figure, Outcome, Run, Table};
 use crate::peer::Kind;
 
 /// The whole run.
@@ -22,8 +22,24 @@ pub(super) fn report(run: &Run) -> String {
         for figure in &outcome.figures {
             text.push_str(&rows(figure));
         }
+        if let Some(table) = &outcome.table {
+            text.push('\n');
+            text.push_str(&beside(table));
+        }
     }
     text.push_str(HOW);
+    text
+}
+
+/// What figures cannot say.
+fn beside(table: &Table) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(&table.columns);
+    text.push_str(&format!("|{}\n", "---|".repeat(table.columns.len())));
+    text.extend(table.rows.iter().map(|row| line(row)));
+    for fault in &table.faults {
+        text.push_str(&format!("\n**{fault}**\n"));
+    }
     text
 }
 

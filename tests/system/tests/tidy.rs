@@ -29,7 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "benches",
         &["bus", "component", "protocol", "router", "router-core"],
     ),
-    ("load-tests", &["bus", "protocol"]),
+    ("load-tests", &["bus", "protocol", "tests-kit"]),
     (
         "tests-kit",
         &["bus", "component", "protocol", "router", "router-core"],
