@@ -61,51 +61,86 @@ pub(super) fn interim_flood() -> Setup {
     };
     asking(flood, |scene| {
         let request = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
-        let (mut requests, mut received, mut longest) = (0, 0, Some(Duration::ZERO));
-        while !scene.is_over() {
+        let rounds = Rounds::of(scene, || {
             let mut crowd = Crowd::gather(scene.router, 10);
             crowd.send(request.as_bytes());
             crowd.stay(scene, TURN, |_| ());
-            requests += crowd.len();
-            received += crowd
-                .members()
-                .iter()
-                .map(|member| member.received)
-                .sum::<usize>();
-            // The last ones are not waited for.
-            if !scene.is_over() {
-                longest = longest.max(crowd.cut_off());
-            }
-        }
-        let cut = longest.filter(|longest| !longest.is_zero());
+            crowd
+        });
+        let (count, kib) = (rounds.count, rounds.received >> 10);
         Ended::cut(
-            cut,
-            format!("{requests} requests, {} KiB passed", received >> 10),
+            rounds.longest,
+            format!("{count} requests, {kib} KiB passed"),
         )
     })
 }
 
-/// An upload without end, 8 KiB of it at a time.
+/// One crowd after the other, each until the router has ended it.
+struct Rounds {
+    /// How many connections there were.
+    count: usize,
+    /// How many of them were answered 401.
+    refused: usize,
+    /// The bytes that came.
+    received: usize,
+    /// The longest that the router took to end a crowd; none if it has not.
+    longest: Option<Duration>,
+}
+
+impl Rounds {
+    /// Those of a scene. The last crowd is not waited for.
+    fn of(scene: &Scene, attack: impl Fn() -> Crowd) -> Self {
+        let (mut count, mut refused, mut received) = (0, 0, 0);
+        let mut longest = Some(Duration::ZERO);
+        loop {
+            let crowd = attack();
+            if scene.is_over() {
+                break;
+            }
+            count += crowd.len();
+            refused += crowd.answered("HTTP/1.1 401");
+            let came = crowd.members().iter().map(|member| member.received);
+            received += came.sum::<usize>();
+            longest = longest.and_then(|longest| Some(longest.max(crowd.cut_off()?)));
+        }
+        Self {
+            count,
+            refused,
+            received,
+            longest: longest.filter(|_| count > 0),
+        }
+    }
+}
+
+/// Uploads without end, 8 KiB of each at a time, whatever is answered.
 fn upload_without_end(scene: &Scene) -> Ended {
     let head = "POST / HTTP/1.1\r\nHost: bad.test\r\nContent-Length: 1000000000000\r\n\r\n";
     let message = format!("{head}{}", "a".repeat(8 << 10));
-    let mut crowd = Crowd::gather(scene.router, 20);
-    crowd.stay(scene, TURN, |crowd| {
-        crowd.turn(message.as_bytes(), message.len(), Some(head.len()));
+    let rounds = Rounds::of(scene, || {
+        let mut crowd = Crowd::gather(scene.router, 20).stubborn();
+        crowd.stay(scene, TURN, |crowd| {
+            crowd.turn(message.as_bytes(), message.len(), Some(head.len()));
+        });
+        crowd
     });
-    let refused = crowd.answered("HTTP/1.1 401");
+    let (count, refused) = (rounds.count, rounds.refused);
     Ended::cut(
-        crowd.cut_off(),
-        format!("{} uploads; {}", crowd.len(), crowd.told()),
+        rounds.longest,
+        format!("{count} uploads, {refused} answered"),
     )
-    .demand(refused == crowd.len(), "an answer was lost")
+    .demand(refused == count, "an answer was lost")
 }
+
+/// The times for reading on after an answer, where a few seconds must show that there are some.
+const SHORT_LINGERING: &str = "client_linger_idle: 500ms\nclient_linger_timeout: 500ms";
 
 const REFUSAL: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
 
 /// A backend that refuses an upload at once and reads on.
 pub(super) fn refuses_and_reads() -> Setup {
-    asking(script::early(REFUSAL), upload_without_end).keys(SHORT_EXCHANGES)
+    asking(script::early(REFUSAL), upload_without_end)
+        .keys(SHORT_EXCHANGES)
+        .keys(SHORT_LINGERING)
 }
 
 /// A backend that refuses an upload and closes: nobody reads what comes after.
@@ -119,6 +154,6 @@ pub(super) fn refuses_and_closes() -> Setup {
         opened.wait()
     };
     asking(close, upload_without_end)
-        .keys("client_linger_idle: 1s\nclient_linger_timeout: 1s")
+        .keys(SHORT_LINGERING)
         .keep(Opens(gate))
 }

@@ -28,6 +28,8 @@ pub(super) struct Member {
     pub(super) answer: Vec<u8>,
     /// How much came.
     pub(super) received: usize,
+    /// Whether it goes on sending when the router has ended its side.
+    stubborn: bool,
 }
 
 /// As much of an answer as is kept.
@@ -52,11 +54,20 @@ impl Crowd {
                     sent: 0,
                     answer: Vec::new(),
                     received: 0,
+                    stubborn: false,
                 });
             }
         }
         crowd.began = Instant::now();
         crowd
+    }
+
+    /// Goes on sending when the router has ended its side: only a reset ends these.
+    pub(super) fn stubborn(mut self) -> Self {
+        for member in &mut self.members {
+            member.stubborn = true;
+        }
+        self
     }
 
     /// How many there were.
@@ -150,9 +161,11 @@ impl Member {
         let Some(mut stream) = self.stream.as_ref().filter(|_| !rest.is_empty()) else {
             return;
         };
-        // An error shows when it is read.
-        if let Ok(count) = stream.write(&rest[..rest.len().min(piece)]) {
-            self.sent += count;
+        match stream.write(&rest[..rest.len().min(piece)]) {
+            Ok(count) => self.sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // What came before it is still to be read.
+            Err(_) => self.stubborn = false,
         }
     }
 
@@ -161,6 +174,7 @@ impl Member {
         let mut buffer = [0; 4096];
         while let Some(mut stream) = self.stream.as_ref() {
             match stream.read(&mut buffer) {
+                Ok(0) if self.stubborn => return,
                 Ok(0) => self.stream = None,
                 Ok(count) => {
                     self.received += count;
