@@ -1,7 +1,9 @@
 //! Buffers of one worker. A connection has one only while bytes are in it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
+
+use crate::spares::Spares;
 
 /// What the head of a request fits in, and a small body. As many wait as requests are under way: no
 /// multiple of a page, so that their beginnings do not all compete for the same place in the cache.
@@ -13,6 +15,9 @@ const SMALL: usize = 16 << 10;
 /// What long bodies are copied through where they cannot be spliced.
 const LARGE: usize = 256 << 10;
 
+/// Memory that the allocator has to get from its store of pages; nobody writes to it.
+const PAGES: usize = 8 << 20;
+
 /// Buffers kept for the next taker, of each size; more are given back to the allocator.
 const KEPT_HEADS: usize = 512;
 const KEPT_SMALL: usize = 64;
@@ -21,9 +26,9 @@ const KEPT_LARGE: usize = 16;
 /// The buffers of one worker, the last returned first out: it is still in the cache.
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    heads: RefCell<Vec<Box<[u8]>>>,
-    small: RefCell<Vec<Box<[u8]>>>,
-    large: RefCell<Vec<Box<[u8]>>>,
+    heads: Spares<Box<[u8]>>,
+    small: Spares<Box<[u8]>>,
+    large: Spares<Box<[u8]>>,
     /// What is left of the memory that grown buffers may take together.
     growth_left: Cell<usize>,
 }
@@ -38,11 +43,21 @@ impl Buffers {
     #[must_use]
     pub(crate) fn new(growth: usize) -> Rc<Self> {
         Rc::new(Self {
-            heads: RefCell::default(),
-            small: RefCell::default(),
-            large: RefCell::default(),
+            heads: Spares::new(KEPT_HEADS),
+            small: Spares::new(KEPT_SMALL),
+            large: Spares::new(KEPT_LARGE),
             growth_left: Cell::new(growth),
         })
+    }
+
+    /// Frees what has been of no use lately, and has the allocator return freed memory to the system.
+    /// It does so when it is asked for pages and not by itself, and a worker whose buffers are all
+    /// there never asks.
+    pub(crate) fn sweep(&self) {
+        self.heads.sweep();
+        self.small.sweep();
+        self.large.sweep();
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(PAGES)));
     }
 
     /// An empty buffer of 4 KiB and a bit.
@@ -82,8 +97,8 @@ impl Buffers {
     }
 
     #[inline]
-    fn take(self: &Rc<Self>, free: &RefCell<Vec<Box<[u8]>>>, size: usize) -> Buffer {
-        let bytes = free.borrow_mut().pop();
+    fn take(self: &Rc<Self>, spares: &Spares<Box<[u8]>>, size: usize) -> Buffer {
+        let bytes = spares.take();
         Buffer::new(
             bytes.unwrap_or_else(|| vec![0; size].into()),
             Rc::clone(self),
@@ -91,15 +106,11 @@ impl Buffers {
     }
 
     fn give_back(&self, bytes: Box<[u8]>) {
-        let (kept, most) = match bytes.len() {
-            HEAD => (&self.heads, KEPT_HEADS),
-            SMALL => (&self.small, KEPT_SMALL),
-            LARGE => (&self.large, KEPT_LARGE),
-            _ => return,
-        };
-        let mut kept = kept.borrow_mut();
-        if kept.len() < most {
-            kept.push(bytes);
+        match bytes.len() {
+            HEAD => self.heads.keep(bytes),
+            SMALL => self.small.keep(bytes),
+            LARGE => self.large.keep(bytes),
+            _ => {}
         }
     }
 }
@@ -187,11 +198,7 @@ impl Buffer {
         };
         let left = self.home.growth_left.get() + self.growth();
         let left = left.checked_sub(size).ok_or(NoRoom)?;
-        let mut larger = if size == SMALL {
-            self.home.small()
-        } else {
-            Self::new(vec![0; size].into(), Rc::clone(&self.home))
-        };
+        let mut larger = Self::new(vec![0; size].into(), Rc::clone(&self.home));
         larger.bytes[..self.filled as usize].copy_from_slice(self.filled());
         larger.filled = self.filled;
         larger.grown = true;
@@ -228,9 +235,13 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let left = &self.home.growth_left;
-        left.set(left.get() + self.growth());
-        self.home.give_back(std::mem::take(&mut self.bytes));
+        if self.grown {
+            // Freed, not kept: a few that were kept of a crowd would hold on to the memory around them.
+            let left = &self.home.growth_left;
+            left.set(left.get() + self.bytes.len());
+        } else {
+            self.home.give_back(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -246,7 +257,7 @@ mod tests {
         drop(second);
         drop(first);
         assert_eq!(buffers.small().room()[0], 7);
-        assert_eq!(buffers.small.borrow().len(), 2);
+        assert_eq!(buffers.small.len(), 2);
     }
 
     #[test]
@@ -259,7 +270,7 @@ mod tests {
             (buffer.filled(), buffer.capacity()),
             (b"abc".as_slice(), 2 * SMALL)
         );
-        assert_eq!(buffers.small.borrow().len(), 1);
+        assert_eq!(buffers.small.len(), 1);
         buffer.consume(2);
         assert_eq!(buffer.filled(), b"c");
     }
@@ -309,6 +320,6 @@ mod tests {
         let buffers = Buffers::new(0);
         let taken: Vec<_> = (0..KEPT_LARGE + 5).map(|_| buffers.large()).collect();
         drop(taken);
-        assert_eq!(buffers.large.borrow().len(), KEPT_LARGE);
+        assert_eq!(buffers.large.len(), KEPT_LARGE);
     }
 }

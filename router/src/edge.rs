@@ -186,7 +186,8 @@ impl Seat {
             move |accepted: Accepted| begin(&worker, &exchanges, accepted)
         };
         spawn_local(Rc::clone(&worker.deadlines).sweep());
-        spawn_local(Rc::clone(&worker).housekeeping(phase.clone()));
+        let runners = Rc::clone(&exchanges);
+        spawn_local(Rc::clone(&worker).housekeeping(phase.clone(), move || runners.sweep()));
         let clock = worker.clock.clone();
         spawn_local(worker.roster.clone().answer(asks, move || clock.now()));
         let starved = {

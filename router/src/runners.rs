@@ -5,13 +5,15 @@
 //! one left behind it would be copied whole. A runner never ends: it lives in its box, is lent to a
 //! connection for an exchange, and waits there for the next.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+
+use crate::spares::Spares;
 
 /// Runners kept for the next job; more are freed.
 const KEPT: usize = 512;
@@ -36,7 +38,7 @@ impl<J, R> Desk<J, R> {
 
 /// The runners of one worker, the last returned first out: it is still in the cache.
 pub(crate) struct Runners<J, R, F, H> {
-    free: RefCell<Vec<Runner<J, R, F>>>,
+    free: Spares<Runner<J, R, F>>,
     hire: H,
 }
 
@@ -58,7 +60,7 @@ where
     #[must_use]
     pub(crate) fn new(hire: H) -> Rc<Self> {
         Rc::new(Self {
-            free: RefCell::default(),
+            free: Spares::new(KEPT),
             hire,
         })
     }
@@ -79,14 +81,13 @@ where
         })
         .await;
         if result.is_ok() {
-            self.keep(runner);
+            self.free.keep(runner);
         }
         result
     }
 
     fn take(&self) -> Runner<J, R, F> {
-        let kept = self.free.borrow_mut().pop();
-        kept.unwrap_or_else(|| {
+        self.free.take().unwrap_or_else(|| {
             let desk = Rc::new(Desk {
                 job: Cell::new(None),
                 result: Cell::new(None),
@@ -98,11 +99,9 @@ where
         })
     }
 
-    fn keep(&self, runner: Runner<J, R, F>) {
-        let mut free = self.free.borrow_mut();
-        if free.len() < KEPT {
-            free.push(runner);
-        }
+    /// Frees what has been of no use lately.
+    pub(crate) fn sweep(&self) {
+        self.free.sweep();
     }
 }
 
@@ -128,7 +127,7 @@ mod tests {
         for number in 0..4 {
             let result = runners.run(number).await;
             assert_eq!(result, Ok((number * number, number + 1)));
-            assert_eq!(runners.free.borrow().len(), 1);
+            assert_eq!(runners.free.len(), 1);
         }
     }
 
@@ -136,13 +135,13 @@ mod tests {
     async fn who_panics_or_is_left_half_way_gets_no_other_job() {
         let runners = Runners::new(squares);
         assert_eq!(runners.run(13).await, Err(Panicked));
-        assert_eq!(runners.free.borrow().len(), 0);
+        assert_eq!(runners.free.len(), 0);
         {
             let mut left = std::pin::pin!(runners.run(3));
             let first = poll_fn(|cx| Poll::Ready(left.as_mut().poll(cx).is_pending())).await;
             assert!(first);
         }
-        assert_eq!(runners.free.borrow().len(), 0);
+        assert_eq!(runners.free.len(), 0);
         assert_eq!(runners.run(3).await, Ok((9, 1)));
     }
 }

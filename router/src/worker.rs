@@ -29,8 +29,14 @@ use crate::shared::Shared;
 use crate::spares::Spares;
 use crate::upstream::IdlePool;
 
+/// Drafts and parsers that are kept for the next message.
+const SPARES: usize = 16;
+
 /// How often idle backend connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often spare things are looked through.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// Idle connections that make way at once when descriptors run out.
 const SHED: usize = 32;
@@ -140,8 +146,8 @@ impl Worker {
             load,
             random: RefCell::new(fastrand::Rng::new()),
             starvation: RefCell::default(),
-            parsers: Spares::default(),
-            drafts: Spares::default(),
+            parsers: Spares::new(SPARES),
+            drafts: Spares::new(SPARES),
             shared,
             settings,
             resolver,
@@ -173,7 +179,7 @@ impl Worker {
     #[inline]
     #[must_use]
     pub(crate) fn draft(&self) -> Vec<u8> {
-        let mut draft = self.drafts.take();
+        let mut draft = self.drafts.take().unwrap_or_default();
         draft.clear();
         draft
     }
@@ -197,14 +203,23 @@ impl Worker {
         self.load.fetch_sub(1, Relaxed);
     }
 
-    /// What the worker does beside its connections, until the phase says stop.
-    pub(crate) async fn housekeeping(self: Rc<Self>, mut phase: Shutdown) {
+    /// What the worker does beside its connections, until the phase says stop. `sweep_more` is called
+    /// whenever what is of no use goes.
+    pub(crate) async fn housekeeping(self: Rc<Self>, mut phase: Shutdown, sweep_more: impl Fn()) {
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut tidy = tokio::time::interval(TIDY);
         let logs = self.log.borrow().wanted();
         let mut flush = tokio::time::interval(Duration::from_millis(100));
         loop {
             tokio::select! {
                 _ = sweep.tick() => self.idle.sweep(self.clock.now()),
+                _ = tidy.tick() => {
+                    self.tools.buffers.sweep();
+                    self.tools.pipes.sweep();
+                    self.parsers.sweep();
+                    self.drafts.sweep();
+                    sweep_more();
+                }
                 _ = flush.tick(), if logs => self.log.borrow_mut().flush(),
                 () = phase.reached(Phase::Stopping) => break,
             }

@@ -147,7 +147,7 @@ impl Exchange {
         let mut interim = Allowance::new();
         self.receive(reply, &mut watching).await?;
         // Whoever waits has no parser either.
-        let mut parser = self.worker.parsers.take();
+        let mut parser = self.worker.parsers.take().unwrap_or_default();
         parser.begin(0, to_head);
         loop {
             let there = reply.received.as_ref().map_or(&[][..], Buffer::filled);

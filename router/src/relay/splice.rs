@@ -1,6 +1,5 @@
 //! Moving bytes from socket to socket without reading them: `splice(2)` through a pipe.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -10,6 +9,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags};
 use tokio::io::Interest;
 
 use crate::socket::Socket;
+use crate::spares::Spares;
 
 /// What a pipe holds, if the system grants it: four times the usual, for a quarter of the calls.
 const PIPE_BYTES: usize = 256 << 10;
@@ -18,8 +18,14 @@ const PIPE_BYTES: usize = 256 << 10;
 const KEPT: usize = 32;
 
 /// The pipes of one worker. A kept pipe is empty.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pipes(Rc<RefCell<Vec<Pipe>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Pipes(Rc<Spares<Pipe>>);
+
+impl Default for Pipes {
+    fn default() -> Self {
+        Self(Rc::new(Spares::new(KEPT)))
+    }
+}
 
 #[derive(Debug)]
 struct Pipe {
@@ -30,7 +36,7 @@ struct Pipe {
 
 impl Pipes {
     fn take(&self) -> Option<Pipe> {
-        if let Some(pipe) = self.0.borrow_mut().pop() {
+        if let Some(pipe) = self.0.take() {
             return Some(pipe);
         }
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
@@ -45,11 +51,9 @@ impl Pipes {
         })
     }
 
-    fn give_back(&self, pipe: Pipe) {
-        let mut kept = self.0.borrow_mut();
-        if kept.len() < KEPT {
-            kept.push(pipe);
-        }
+    /// Closes those that have been of no use lately.
+    pub(crate) fn sweep(&self) {
+        self.0.sweep();
     }
 }
 
@@ -146,7 +150,7 @@ impl Drop for Splice {
         if let Some(pipe) = self.pipe.take()
             && self.filled == 0
         {
-            self.home.give_back(pipe);
+            self.home.0.keep(pipe);
         }
     }
 }
