@@ -11,12 +11,12 @@ use std::time::Duration;
 use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
 use router_core::cidr::canonical_socket;
-use rustix::net::{SocketFlags, accept_with};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::config::ProxyProtocol;
-use crate::listen::Listener;
+use crate::listen::{self, Listener};
 use crate::socket::Socket;
 
 /// Connections on their way to another worker; when as many wait, the acceptor keeps the next.
@@ -198,8 +198,19 @@ pub(crate) async fn accept(
         tokio::task::yield_now().await;
     }
     // Clients whose connection the kernel has completed have sent their requests already.
-    while let Ok(accepted) = acceptor.accept_waiting() {
-        place(accepted);
+    for turn in 1..=listen::BACKLOG {
+        match acceptor.accept_waiting() {
+            Ok(accepted) => place(accepted),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                starved(&error, &listener);
+                tokio::time::sleep(STARVED).await;
+            }
+        }
+        if turn.is_multiple_of(BATCH) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -220,16 +231,18 @@ impl Acceptor {
 
     /// A connection that waits, as the kernel knows it: the event loop may not have heard of it.
     fn accept_waiting(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match self {
             Self::Tcp(tcp) => {
-                let stream = std::net::TcpStream::from(accept_with(tcp, flags)?);
-                let peer = canonical_socket(stream.peer_addr()?);
-                Ok((Socket::Tcp(TcpStream::from_std(stream)?), Some(peer)))
+                // The address comes with the connection: of one that was reset it cannot be asked.
+                let (socket, peer) = SockRef::from(tcp).accept()?;
+                socket.set_nonblocking(true)?;
+                let peer = peer.as_socket().map(canonical_socket);
+                Ok((Socket::Tcp(TcpStream::from_std(socket.into())?), peer))
             }
             Self::Unix(unix) => {
-                let stream = std::os::unix::net::UnixStream::from(accept_with(unix, flags)?);
-                Ok((Socket::Unix(UnixStream::from_std(stream)?), None))
+                let (socket, _) = SockRef::from(unix).accept()?;
+                socket.set_nonblocking(true)?;
+                Ok((Socket::Unix(UnixStream::from_std(socket.into())?), None))
             }
         }
     }

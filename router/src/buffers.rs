@@ -86,11 +86,8 @@ impl Buffers {
         let mut buffer = if bytes.len() < SMALL {
             self.small()
         } else {
-            self.large()
+            Buffer::new(vec![0; bytes.len() + SMALL].into(), Rc::clone(self))
         };
-        if bytes.len() >= buffer.capacity() {
-            buffer = Buffer::new(vec![0; bytes.len() + SMALL].into(), Rc::clone(self));
-        }
         buffer.bytes[..bytes.len()].copy_from_slice(bytes);
         buffer.fill_to(bytes.len());
         buffer
@@ -208,6 +205,16 @@ impl Buffer {
         Ok(())
     }
 
+    /// Gives back the room that a grown buffer does not need: what it holds may be needed for long,
+    /// and nothing is about to be added.
+    pub(crate) fn settle(&mut self) {
+        if self.grown {
+            let left = &self.home.growth_left;
+            left.set(left.get() + self.bytes.len() - self.filled as usize);
+            self.bytes = self.filled().into();
+        }
+    }
+
     /// Appends bytes that are known to fit; says whether they did.
     #[must_use]
     pub(crate) fn append(&mut self, more: &[u8]) -> bool {
@@ -300,6 +307,10 @@ mod tests {
         );
         drop(one);
         two.grow(4 * SMALL).unwrap();
+        assert!(two.append(b"abc"));
+        two.settle();
+        assert_eq!((two.filled(), two.capacity()), (b"abc".as_slice(), 3));
+        assert_eq!(buffers.growth_left.get(), 5 * SMALL - 3);
         drop(two);
         assert_eq!(buffers.growth_left.get(), 5 * SMALL);
     }

@@ -162,13 +162,12 @@ impl Client {
     async fn first_bytes(&self) -> First {
         let settings = &self.worker.settings.client;
         // A connection that was never of use may not be held for as long as one that was.
-        let limit = if self.seat.has_served() {
-            settings.idle
+        self.deadline.set(if self.seat.has_served() {
+            self.worker.recent().plus(settings.idle)
         } else {
-            settings.head
-        };
-        self.deadline.set(self.worker.recent().plus(limit));
-        let mut hurried = false;
+            self.seat.opened().plus(settings.head)
+        });
+        let mut saw_drain = false;
         poll_fn(move |cx| {
             let worker = &self.worker;
             let mut buffer = worker.tools.buffers.head();
@@ -180,7 +179,7 @@ impl Client {
                 Poll::Ready(_) => return Poll::Ready(First::Ended),
                 Poll::Pending => {}
             }
-            if worker.phase.get() != Phase::Running && !std::mem::replace(&mut hurried, true) {
+            if worker.phase.get() != Phase::Running && !std::mem::replace(&mut saw_drain, true) {
                 self.deadline.set(worker.clock.now().plus(MOMENT));
             }
             if !self.deadline.poll_expired(cx) {
@@ -257,6 +256,7 @@ pub(crate) async fn serve<F, H>(
                 First::Late | First::Ended => return,
             },
         };
+        client.seat.asks();
         match exchanges.run((Rc::clone(&client), first)).await {
             Ok(After::Idle) => client.seat.idle(client.worker.recent()),
             after => break after,

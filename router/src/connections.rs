@@ -188,6 +188,19 @@ impl Seat {
         });
     }
 
+    /// The first bytes of a request have come.
+    pub fn asks(&self) {
+        self.change(|place| place.doing = ConnectionState::Exchange);
+    }
+
+    /// When the connection was accepted.
+    #[must_use]
+    pub fn opened(&self) -> Tick {
+        let all = self.roster.0.borrow();
+        let place = all.places[self.index].as_ref();
+        place.map_or(Tick::default(), |place| place.opened)
+    }
+
     /// Whether the connection has had a request.
     #[must_use]
     pub fn has_served(&self) -> bool {

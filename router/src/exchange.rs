@@ -22,7 +22,6 @@ mod waiting;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use component::shutdown::Phase;
 use router_core::failure::{Answer, Failure};
 use router_core::field::{FieldKind, Fields};
 use router_core::headers::client;
@@ -110,9 +109,6 @@ impl Exchange {
         self.record();
         if after == After::Idle {
             self.forget();
-            if self.worker.phase.get() != Phase::Running {
-                return After::Close;
-            }
         }
         after
     }

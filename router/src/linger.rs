@@ -29,7 +29,7 @@ pub(crate) async fn linger(client: &Client, limits: Linger) {
     let began = worker.clock.now();
     let mut end = began.plus(limits.total);
     client.deadline.set(end.min(began.plus(limits.idle)));
-    let mut hurried = false;
+    let mut saw_closing = false;
     poll_fn(|cx| {
         let mut buffer = worker.tools.buffers.small();
         let mut taken = 0;
@@ -44,8 +44,8 @@ pub(crate) async fn linger(client: &Client, limits: Linger) {
             }
         };
         let now = worker.clock.now();
-        if !hurried && worker.phase.get() >= Phase::Closing {
-            hurried = true;
+        if !saw_closing && worker.phase.get() >= Phase::Closing {
+            saw_closing = true;
             end = end.min(now.plus(BRIEFLY.total));
             client.deadline.set(end);
         }

@@ -28,7 +28,7 @@ pub fn is_local(address: IpAddr) -> bool {
 }
 
 /// Connections the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: usize = 4096;
 
 /// A bound, listening socket. All workers accept from it.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ fn bind_tcp(
         socket.set_tcp_keepalive(&probes)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok((socket.into(), ListenAddress::Tcp(bound)))
 }

@@ -150,7 +150,8 @@ impl ClientSettings {
             tunnel: config.connection.tunnel,
             heads_memory: match bytes(config.max_heads_memory) {
                 0 => usize::MAX,
-                most => share(most, workers),
+                // Each worker has room for one of the largest.
+                most => share(most, workers).max(bytes(config.max_header_bytes) * 2),
             },
         }
     }
@@ -230,7 +231,7 @@ pub struct BackendSettings {
     pub dial: Duration,
     /// For connecting on behalf of a request that asks for another protocol.
     pub dial_upgrade: Duration,
-    /// For the whole request, body included; `None` for no limit. Upgraded connections are exempt.
+    /// For the whole request, body included; `None` for no limit.
     pub request: Option<Duration>,
     /// For the head of the response.
     pub first_byte: Option<Duration>,

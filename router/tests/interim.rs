@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests_kit::client::Closed;
 use tests_kit::{Backend, Conversation, Gate, Head, TestRouter, script};
 
 #[test]
@@ -149,4 +150,21 @@ fn many_interim_responses_pass_and_a_flood_is_told_as_one() {
         response.head.field("x-cf-routererror"),
         Some("endpoint_failure (too many interim responses)")
     );
+}
+
+#[test]
+fn a_client_that_was_answered_instead_of_100_holds_no_place() {
+    let refusal = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let backend = Backend::start(script::early(refusal));
+    let router = TestRouter::builder()
+        .route_with("a.test", &[backend.address()], "limits: {max_conns: 1}")
+        .start();
+    let mut client = router.client();
+    client.send(EXPECTS);
+    assert_eq!(client.response("POST").status(), 401);
+    // It sends no body, and waits for the end that it was promised.
+    assert_eq!(client.closed(), Closed::Finished);
+    let mut other = router.client();
+    other.send(EXPECTS);
+    assert_eq!(other.response("POST").status(), 401);
 }

@@ -224,6 +224,47 @@ fn an_exchange_that_moves_a_byte_at_every_look_ends_all_the_same() {
 }
 
 #[test]
+fn a_request_with_a_body_is_not_exempt_for_asking_for_another_protocol() {
+    let taker = Backend::start(|conversation: &mut Conversation| {
+        conversation.head()?;
+        conversation.drain();
+        Ok(())
+    });
+    let router = TestRouter::builder()
+        .yaml("endpoint_timeout: 300ms")
+        .route("a.test", &[taker.address()])
+        .start();
+    let mut client = router.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: x\r\n\
+         Content-Length: 1000000\r\n\r\n",
+    );
+    let pause = Gate::new();
+    let sent = std::iter::repeat_n("x", 1_000).take_while(|byte| {
+        client.try_send(byte).is_ok() && !pause.wait_for(Duration::from_millis(10))
+    });
+    assert!(sent.count() < 1_000, "it may take for ever");
+}
+
+#[test]
+fn the_first_head_of_a_connection_has_its_time_from_the_accept() {
+    let backend = Backend::start(script::hello("hi"));
+    let router = TestRouter::builder()
+        .yaml("read_header_timeout: 1s")
+        .route("a.test", &[backend.address()])
+        .start();
+    let began = Instant::now();
+    let mut client = router.client();
+    assert!(!Gate::new().wait_for(Duration::from_millis(800)));
+    client.send("GET / HTTP/1.1\r\n");
+    assert_eq!(client.response("GET").status(), 408);
+    println!(
+        "a head that began late was given up after {:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
 fn large_heads_share_one_budget() {
     let backend = Backend::start(script::hello("hi"));
     let router = TestRouter::builder()

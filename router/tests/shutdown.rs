@@ -99,3 +99,32 @@ fn a_request_that_meets_the_end_is_served_and_told_that_it_was_the_last() {
     }
     assert!(in_time > 0, "no request was in time in 40 rounds");
 }
+
+#[test]
+fn a_request_behind_the_one_under_way_is_served_in_a_drain() {
+    let gate = Gate::new();
+    let backend = Backend::start(script::slow(gate.clone(), script::ok("late")));
+    let mut router = TestRouter::to(&backend);
+    let mut client = router.client();
+    // The second one has been read with the first when the drain begins.
+    let request = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    client.send([request, request].concat());
+    assert!(backend.wait_for_requests(1));
+    router.begin_drain();
+    assert!(eventually(tests_kit::PATIENCE, || {
+        Client::try_connect(router.address()).is_err()
+    }));
+    gate.open();
+    for _ in 0..2 {
+        let response = client.response("GET");
+        assert_eq!(
+            (response.text().as_str(), response.end),
+            ("late", End::Complete)
+        );
+        if response.head.field("connection") == Some("close") {
+            // The router may say with the first already that it is the last.
+            assert_eq!(client.closed(), Closed::Finished);
+            return;
+        }
+    }
+}

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::choice::Choice;
-use super::decoder::{Arrival, Info, Operation};
+use super::decoder::{Arrival, Info, Operation, deafens};
 use super::dial::{Inlet, Link, Outlet, dial};
 use crate::Address;
 use crate::options::{Options, Server};
@@ -62,7 +62,8 @@ pub(super) struct Entry {
 
 /// What a message takes of the bytes that may wait for a reader.
 pub(super) fn cost(arrival: &Arrival) -> usize {
-    arrival.payload.len() + MESSAGE
+    let reply = arrival.reply.as_ref().map_or(0, |reply| reply.len());
+    arrival.payload.len() + arrival.subject.len() + reply + MESSAGE
 }
 
 /// The state of the task. It ends with the last handle; whatever ends it closes every subscription
@@ -266,6 +267,9 @@ impl Client {
                 }
                 Ok(Some(Operation::Ping)) => outlet.line(&["PONG"]),
                 Ok(Some(Operation::Info(info))) => self.learn(&info),
+                Ok(Some(Operation::Error(error))) if deafens(&error) => {
+                    break Err(error.to_string());
+                }
                 Ok(Some(Operation::Error(error))) => self.status.send_modify(|status| {
                     status.complaints += 1;
                     status.complaint = Some(error.into());

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::Address;
 
@@ -68,7 +68,13 @@ pub(super) struct Info {
     /// Whether it speaks TLS alone.
     pub(super) tls_required: bool,
     /// The addresses of its cluster.
+    #[serde(deserialize_with = "null_is_none")]
     pub(super) connect_urls: Vec<String>,
+}
+
+/// A list that a server may write as `null` when it is empty.
+fn null_is_none<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(list)?.unwrap_or_default())
 }
 
 impl Default for Info {
@@ -80,6 +86,14 @@ impl Default for Info {
             connect_urls: Vec::new(),
         }
     }
+}
+
+/// Whether an error says that a subscription was not taken: the connection stands, and nothing comes
+/// over it.
+pub(super) fn deafens(error: &str) -> bool {
+    let error = error.trim_matches('\'').to_ascii_lowercase();
+    error.starts_with("permissions violation for subscription")
+        || error.starts_with("maximum subscriptions exceeded")
 }
 
 /// Why a server is not listened to any longer.
@@ -306,6 +320,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_error_about_a_subscription_leaves_the_client_deaf() {
+        for (error, expected) in [
+            (
+                r#"Permissions Violation for Subscription to "router.*""#,
+                true,
+            ),
+            ("maximum subscriptions exceeded", true),
+            (
+                r#"Permissions Violation for Publish to "router.start""#,
+                false,
+            ),
+            ("Invalid Subject", false),
+            ("", false),
+        ] {
+            assert_eq!(deafens(error), expected, "{error}");
+        }
+    }
 
     /// What comes out of bytes that arrive `at_a_time`, in words, and how it ends.
     fn said(bytes: &[u8], at_a_time: usize) -> (Vec<String>, Option<Breach>) {

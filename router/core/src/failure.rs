@@ -91,7 +91,7 @@ pub enum EndpointFault {
     Unsolicited,
     /// It sent interim responses without end.
     InterimFlood,
-    /// This router could open no connection: it has no descriptor or no port left for one.
+    /// This router could open no connection: it has no descriptor or no memory left for one.
     Exhausted,
     /// The connection failed otherwise.
     Broken,
@@ -115,7 +115,7 @@ impl fmt::Display for EndpointFault {
             }
             Self::Unsolicited => "unsolicited response",
             Self::InterimFlood => "too many interim responses",
-            Self::Exhausted => "dial: out of descriptors or ports",
+            Self::Exhausted => "dial: out of descriptors or memory",
             Self::Broken => "connection failed",
         })
     }

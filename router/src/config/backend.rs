@@ -134,7 +134,8 @@ impl BackendConfig {
     fn time_keys(&mut self, keys: &mut Keys<'_>) {
         keys.key(
             "endpoint_timeout",
-            "The time for a whole exchange, bodies included; upgraded connections are exempt. 0s: no \
+            "The time for a whole exchange, bodies included. Exempt is a request with Upgrade and \
+             without a body, once it is connected, and a route with a first_byte timeout. 0s: no \
              limit.",
             &mut self.endpoint_timeout,
         );

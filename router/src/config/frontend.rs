@@ -178,7 +178,7 @@ impl Default for ClientConfig {
             write_stall: Duration::from_secs(60),
             connection: ConnectionConfig::default(),
             max_header_bytes: DEFAULT_HEADER_BYTES,
-            max_heads_memory: ByteSize::mib(64),
+            max_heads_memory: ByteSize::mib(128),
             max_headers: DEFAULT_HEADERS,
             max_target_bytes: ByteSize::kib(16),
             max_body: None,
@@ -324,7 +324,8 @@ impl ClientConfig {
         let mut head = Some(self.head_timeout);
         keys.key(
             "read_header_timeout",
-            "The time for a whole request head. gorouter has none by default and 0 stands for none \
+            "The time for a whole request head, from its first byte, or for the first request of a \
+             connection from the accept on. gorouter has none by default and 0 stands for none \
              there; here 0 stands for 10s, because a connection without it can be held for ever.",
             &mut head,
         );
@@ -367,8 +368,9 @@ impl ClientConfig {
         };
         keys.key(
             "max_heads_memory",
-            "The memory that all heads of more than 4 KiB may take together. A request whose head \
-             finds no room is answered with 503. 0: no limit.",
+            "The memory that all heads of more than 4 KiB may take together, those of backends of more \
+             than 16 KiB included, each as long as its request lasts; every worker has an equal share. \
+             A request whose head finds no room is answered with 503. 0: no limit.",
             &mut self.max_heads_memory,
         );
         keys.key(

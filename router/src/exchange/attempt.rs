@@ -107,9 +107,9 @@ impl Exchange {
         let mut draft = self.worker.draft();
         let keep = self.prepare(endpoint, &mut draft);
         let head_length = draft.len();
-        self.client
-            .deadline
-            .set(self.response_deadline(began.tick()));
+        let response_due = self.response_deadline(began.tick());
+        let write_due = self.write_deadline(began.tick());
+        self.client.deadline.set(response_due.min(write_due));
 
         let body_end = self.body_end();
         let input = self.input.filled();
@@ -124,6 +124,7 @@ impl Exchange {
             };
             return Err(failed(fault_of(unsent), reached));
         }
+        self.client.deadline.set(response_due);
         self.worker.keep_draft(draft);
         self.story.request_bytes = with_head.len() as u64;
         let upload = self.upload(body_end);
@@ -139,8 +140,13 @@ impl Exchange {
             reused,
             began,
         };
-        let parser = self.await_head(&mut reply).await?;
-        Ok((reply, parser))
+        match self.await_head(&mut reply).await {
+            Ok(parser) => Ok((reply, parser)),
+            Err(none) => {
+                self.story.request_bytes += reply.upload.moved();
+                Err(none)
+            }
+        }
     }
 
     /// A connection to the endpoint: an idle one, or a new one.

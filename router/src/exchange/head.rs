@@ -25,11 +25,11 @@ pub(super) const fn largest(limits: &Limits) -> usize {
 }
 
 impl Exchange {
-    /// Reads until the head is complete. One deadline holds for all of it, from its first byte.
+    /// Reads until the head is complete. One deadline holds for all of it.
     pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
         self.scratch.request.begin(0);
         let limits = self.worker.settings.client.limits;
-        let mut late = None;
+        let mut due = None;
         loop {
             let parsed = self.scratch.request.advance(self.input.filled(), &limits);
             if parsed.map_err(Failure::Refused)? {
@@ -39,15 +39,12 @@ impl Exchange {
                 let grown = self.input.grow(largest(&limits));
                 grown.map_err(|NoRoom| Failure::HeadMemory)?;
             }
-            let by = match late {
+            let by = match due {
                 Some(by) => by,
                 None => {
-                    let by = self
-                        .story
-                        .began_tick()
-                        .plus(self.worker.settings.client.head);
+                    let by = self.head_deadline();
                     self.client.deadline.set(by);
-                    *late.insert(by)
+                    *due.insert(by)
                 }
             };
             match self.read_more().await {

@@ -1,23 +1,37 @@
 //! How long an exchange may take, and each of its waits.
 
+use router_core::http1::framing::BodyLength;
 use router_core::tick::Tick;
 
 use super::Exchange;
 
 /// The end of a wait that has none.
-const NEVER: Tick = Tick::from_millis(u64::MAX - 1);
+pub(super) const NEVER: Tick = Tick::from_millis(u64::MAX - 1);
 
 impl Exchange {
     /// When the whole exchange is to be over. A route with a `first_byte` timeout of its own is not
     /// held to the one for all, and neither is a request for another protocol: it may be answered
-    /// when the app has something to say (gorouter's rule).
+    /// when the app has something to say (gorouter's rule). One with a body cannot have it.
     pub(super) fn end(&self) -> Tick {
         let policy = self.story.policy;
-        let exempt = self.head().upgrade || policy.is_some_and(|own| own.first_byte.is_some());
+        let switches = self.head().upgrade && self.head().body == BodyLength::Empty;
+        let exempt = switches || policy.is_some_and(|own| own.first_byte.is_some());
         match self.worker.settings.backend.request {
             Some(limit) if !exempt => self.story.began_tick().plus(limit),
             _ => NEVER,
         }
+    }
+
+    /// How long the head may take: from its first byte, or from the accept on when the connection
+    /// has not served a request yet.
+    pub(super) fn head_deadline(&self) -> Tick {
+        let seat = &self.client.seat;
+        let from = if seat.has_served() {
+            self.story.began_tick()
+        } else {
+            seat.opened()
+        };
+        from.plus(self.worker.settings.client.head)
     }
 
     /// How long a dial that begins at `from` may take.

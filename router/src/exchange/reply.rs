@@ -36,6 +36,8 @@ pub(super) struct Response {
     pub(super) parser: Box<ResponseParser>,
     /// The rest of the request's body.
     pub(super) upload: Upload,
+    /// Whether the client does not wait for a 100 before it sends its body.
+    pub(super) was_told_to_send: bool,
     /// Whether the connection may serve again, as far as the request goes.
     pub(super) keep: bool,
     /// When the attempt began.
@@ -94,6 +96,7 @@ impl Reply {
             upload,
             keep,
             began,
+            continue_due,
             ..
         } = self;
         Response {
@@ -103,6 +106,7 @@ impl Reply {
             received,
             parser,
             upload,
+            was_told_to_send: continue_due.is_none(),
             keep,
             began,
         }
@@ -265,6 +269,8 @@ impl Exchange {
         head: &ResponseHead,
     ) -> Result<(), NoResponse> {
         reply.continue_due = reply.continue_due.filter(|_| head.status != 100);
+        let now = self.worker.clock.now();
+        self.client.deadline.set(self.write_deadline(now));
         if let Some(received) = &mut reply.received {
             self.send_interim(received, head)
                 .await
@@ -275,6 +281,10 @@ impl Exchange {
             .received
             .take_if(|received| received.filled().is_empty());
         reply.interim = true;
+        // What is waited for has its own time again; that of an upload is set by its next look.
+        reply.stage = None;
+        let by = self.response_deadline(reply.began.tick());
+        self.client.deadline.set(by);
         Ok(())
     }
 }

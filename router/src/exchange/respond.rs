@@ -179,6 +179,7 @@ impl Exchange {
         if relay.is_done() {
             return End::Complete;
         }
+        self.input.settle();
         self.arm(relay, self.worker.now().tick());
         let mut seen = Seen {
             moved: relay.moved(),

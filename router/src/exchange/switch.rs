@@ -67,6 +67,7 @@ impl Exchange {
         let behind = &self.input.filled()[self.body_end()..];
         let first = self.worker.tools.buffers.holding(behind);
         let mut tunnel = Tunnel::new(Some(first), received);
+        self.input.settle();
         let ended = self.join(&mut tunnel, response).await;
         (self.story.request_bytes, self.story.response_bytes) = tunnel.moved();
         Ok(match ended {

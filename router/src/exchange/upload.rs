@@ -11,6 +11,7 @@ use router_core::http1::framing::BodyLength;
 use router_core::tick::Tick;
 
 use super::Exchange;
+use super::limits::NEVER;
 use super::reply::{NoResponse, Reply, Response};
 use super::send::{NO_BODY, send};
 use crate::relay::Relay;
@@ -146,15 +147,15 @@ impl Exchange {
     }
 
     /// When a client that holds its body back until it sees a 100 gets one from the router
-    /// (RFC 9110 §10.1.1); nothing when it does not, or when it is left to wait.
+    /// (RFC 9110 §10.1.1); nothing when it does not hold it back.
     pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
         let waits = matches!(upload, Upload::Underway(_))
             && self.head().end == self.input.filled().len()
             && self.head().version == Version::Http11
             && (self.fields().all(FieldKind::Expect))
                 .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let after = self.worker.settings.backend.continue_after?;
-        waits.then(|| from.plus(after))
+        let after = self.worker.settings.backend.continue_after;
+        waits.then(|| after.map_or(NEVER, |after| from.plus(after)))
     }
 
     /// Tells the client to send its body, in the place of a backend that does not.
@@ -172,6 +173,10 @@ impl Exchange {
     /// Goes on to forward the request's body behind a response that came before its end: as long
     /// as the client sends it and the backend takes it.
     pub(super) async fn finish_upload(&self, response: &mut Response) {
+        if !response.was_told_to_send && response.upload.moved() == 0 {
+            // It has its answer, and sends nothing any more.
+            return response.upload.refuse();
+        }
         let Response { upload, socket, .. } = response;
         let Upload::Underway(relay) = upload else {
             return;

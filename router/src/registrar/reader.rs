@@ -340,7 +340,8 @@ impl Reader {
     }
 }
 
-/// Lets the whole thread sleep, and with it the client library: it is its wake-ups that cost.
+/// Lets the whole thread sleep, and with it the client of the bus, which runs on it: it is its wake-ups
+/// that cost.
 #[expect(
     clippy::disallowed_methods,
     reason = "nothing is waited for: messages are let gather, on a thread that does nothing else"

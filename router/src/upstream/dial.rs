@@ -103,13 +103,6 @@ fn fault(error: &io::Error) -> EndpointFault {
 
 /// Whether this machine lacks something, rather than the endpoint.
 fn is_ours(error: &io::Error) -> bool {
-    let exhausted = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOBUFS,
-        Errno::NOMEM,
-        Errno::ADDRNOTAVAIL,
-        Errno::AGAIN,
-    ];
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }

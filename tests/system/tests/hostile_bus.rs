@@ -139,6 +139,12 @@ fn an_error_without_words() {
 }
 
 #[test]
+fn a_subscription_that_it_forbids() {
+    let error = "-ERR 'Permissions Violation for Subscription to \"router.*\"'\r\n";
+    survives(&ends_with(error, 0));
+}
+
+#[test]
 fn two_hundred_mebibytes_about_itself() {
     survives(&says("INFO {\"x\":\"", 200 * MIB));
 }

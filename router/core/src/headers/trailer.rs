@@ -9,8 +9,8 @@ use crate::field::{FieldKind, Fields, begins_with, members};
 pub struct TrailerRules {
     pub(super) drops_x: bool,
     pub(super) drops_underscores: bool,
-    /// What `Connection` names, as a list value.
-    pub(super) named: Vec<u8>,
+    /// What `Connection` names.
+    pub(super) named: FieldNames,
     pub(super) removed: FieldNames,
 }
 
@@ -18,10 +18,8 @@ impl TrailerRules {
     /// Takes note of the fields that `Connection` names, which end here wherever they stand.
     pub(super) fn naming(mut self, fields: Fields<'_>, protected: &FieldNames) -> Self {
         let names = fields.all(FieldKind::Connection).flat_map(members);
-        for name in names.filter(|name| !protected.contains(name)) {
-            self.named.extend_from_slice(name);
-            self.named.push(b',');
-        }
+        let names = names.filter(|name| !protected.contains(name));
+        self.named = FieldNames::new(names.filter_map(|name| std::str::from_utf8(name).ok()));
         self
     }
 
@@ -36,10 +34,9 @@ impl TrailerRules {
             }
             _ => false,
         };
-        let is = |named: &[u8]| named.eq_ignore_ascii_case(name);
         let dropped = self.drops_underscores && name.contains(&b'_')
             || self.removed.contains(name)
-            || members(&self.named).any(is);
+            || self.named.contains(name);
         may_trail && !dropped
     }
 }
@@ -123,5 +120,19 @@ mod tests {
         };
         check(&removed, "x-secret", false);
         check(&removed, "X-Sum", true);
+    }
+
+    #[test]
+    fn what_connection_names_ends_behind_the_body_too() {
+        use crate::headers::request::tests::parse;
+        let long = "a".repeat(60_000);
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-A, x-kept, {long}\r\n\r\n");
+        let head = parse(&text);
+        let protected = FieldNames::new(["X-Kept"]);
+        let rules = TrailerRules::default().naming(head.fields(text.as_bytes()), &protected);
+        check(&rules, "x-a", false);
+        check(&rules, &long, false);
+        check(&rules, "X-Kept", true);
+        check(&rules, "b", true);
     }
 }
