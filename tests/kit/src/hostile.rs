@@ -153,9 +153,9 @@ pub const PEERS: &[Peer] = &[
     },
 ];
 
-/// What all heads together may have, 16 MiB, and what their connections cost and the allocator
-/// keeps, in KiB.
-const LONG_HEADS_KIB: u64 = 40 << 10;
+/// What all heads together may have beyond their first 4 KiB, 16 MiB; those and an exchange for each
+/// of 1,500, 12 MiB; and what the allocator rounds up, in KiB.
+const LONG_HEADS_KIB: u64 = 48 << 10;
 
 /// What two workers keep for the next taker once as many exchanges were under way as they have
 /// spares for, in KiB.
