@@ -29,21 +29,55 @@ pub(super) async fn measure(seconds: u32, peers: usize, site: &Site) -> Result<(
         };
         let peers = peers.iter().take_while(|_| wanted.holds());
         peers
-            .map(|peer| meet(peer, &program, &start, times))
-            .collect::<Vec<Row>>()
+            .map(|peer| Met::by(|| meet(peer, &program, &start, times)))
+            .collect::<Vec<Met>>()
     })
     .await?;
     if rows.len() < peers.len() {
         bail!("interrupted");
     }
-    Ok((figures(&rows), table(&rows)))
+    let failed = rows.iter().map(|met| met.failed).sum();
+    let rows: Vec<Row> = rows.into_iter().map(|met| met.row).collect();
+    Ok((figures(&rows, failed), table(&rows)))
 }
 
-fn figures(rows: &[Row]) -> Figures {
-    let failed: u64 = rows
-        .iter()
-        .map(|row| row.tally.failed + row.unhealthy)
-        .sum();
+/// How often a peer is met that is felt. What a busy machine does to a row, it does not do to three.
+const MEETINGS: usize = 3;
+
+/// A p99 that is at most so many times that at rest is not felt.
+const FELT: f64 = 2.0;
+
+/// One peer, met until it is not felt.
+struct Met {
+    /// The meeting that was felt least.
+    row: Row,
+    /// What well-behaved clients lost in all meetings: for that there is no excuse.
+    failed: u64,
+}
+
+impl Met {
+    fn by(meet: impl Fn() -> Row) -> Self {
+        let (mut least, mut failed) = (None::<Row>, 0);
+        for _ in 0..MEETINGS {
+            let row = meet();
+            failed += row.tally.failed + row.unhealthy;
+            let rank = |row: &Row| (row.faults().len(), row.slowdown());
+            let (faults, slowdown) = rank(&row);
+            if least.as_ref().is_none_or(|least| rank(&row) < rank(least)) {
+                least = Some(row);
+            }
+            if faults == 0 && slowdown <= FELT {
+                break;
+            }
+        }
+        Self {
+            row: least.unwrap_or_else(meet),
+            failed,
+        }
+    }
+}
+
+fn figures(rows: &[Row], failed: u64) -> Figures {
     let faults = rows.iter().flat_map(Row::faults).count();
     let worst = |of: fn(&Row) -> f64| rows.iter().map(of).fold(0.0, f64::max);
     Figures::from([
