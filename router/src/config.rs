@@ -18,6 +18,7 @@ mod process;
 mod registry;
 mod routes;
 mod unserved;
+mod workers;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -36,7 +37,7 @@ pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
 pub use check::{Checked, Depth};
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
-pub use frontend::{ClientConfig, Listener, ProxyProtocol, Workers};
+pub use frontend::{ClientConfig, Listener, ProxyProtocol};
 pub use headers::{
     ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,
     Underscores, ViaConfig,
@@ -47,6 +48,7 @@ pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, Snaps
 pub use routes::{
     RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes, route_keys,
 };
+pub use workers::Workers;
 
 /// The effective configuration: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,7 +236,7 @@ impl Config {
 
     fn keys(&mut self, keys: &mut Keys<'_>) {
         frontend::listener_keys(&mut self.listeners, keys);
-        frontend::worker_keys(&mut self.workers, keys);
+        workers::worker_keys(&mut self.workers, keys);
         self.client.keys(keys);
         self.route_keys(keys);
         self.registry.keys(&mut self.process.start_delay, keys);

@@ -268,7 +268,7 @@ fn the_first_head_of_a_connection_has_its_time_from_the_accept() {
 fn large_heads_share_one_budget() {
     let backend = Backend::start(script::hello("hi"));
     let router = TestRouter::builder()
-        .yaml("workers: 1\nmax_heads_memory: 80KiB")
+        .yaml("workers: 1\nmax_heads_memory: 64KiB\nmax_request_header_bytes: 32KiB")
         .route("a.test", &[backend.address()])
         .start();
     let part = format!(
