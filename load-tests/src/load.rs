@@ -147,8 +147,16 @@ impl<'a> Stage<'a> {
                 self.table = Some(table);
                 Ok(figures)
             }
-            Load::Hostile { seconds, peers } => {
-                let (figures, table) = hostile::measure(*seconds, *peers, self.site).await?;
+            Load::Hostile {
+                seconds,
+                peers,
+                meetings,
+            } => {
+                let meeting = hostile::Meeting {
+                    seconds: *seconds,
+                    most: *meetings,
+                };
+                let (figures, table) = hostile::measure(meeting, *peers, self.site).await?;
                 self.table = Some(table);
                 Ok(figures)
             }

@@ -106,6 +106,9 @@ pub enum Load {
         /// How many peers, of the first.
         #[serde(default = "everyone")]
         peers: usize,
+        /// How often a peer is met that is felt, at most: what a busy machine does to one row, it
+        /// does not do to all.
+        meetings: usize,
     },
 }
 
@@ -251,7 +254,11 @@ impl Scenario {
                 load.changes = (load.changes / 10).max(1);
             }
             Load::Drain { drains, .. } => *drains = 2,
-            Load::Hostile { seconds, peers } => (*seconds, *peers) = (1, 2),
+            Load::Hostile {
+                seconds,
+                peers,
+                meetings,
+            } => (*seconds, *peers, *meetings) = (2, 2, 1),
         }
         self
     }

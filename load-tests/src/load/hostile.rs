@@ -15,9 +15,22 @@ use crate::site::Site;
 /// What a peer cost may take so long to be given back.
 const BACK: Duration = Duration::from_secs(15);
 
-pub(super) async fn measure(seconds: u32, peers: usize, site: &Site) -> Result<(Figures, Table)> {
+/// How a peer is met.
+#[derive(Clone, Copy)]
+pub(super) struct Meeting {
+    /// Seconds of the attack, and of rest before it.
+    pub(super) seconds: u32,
+    /// How often, at most, if it is felt.
+    pub(super) most: usize,
+}
+
+pub(super) async fn measure(
+    meeting: Meeting,
+    peers: usize,
+    site: &Site,
+) -> Result<(Figures, Table)> {
     let (program, core) = (site.router.clone(), site.cores.proxy);
-    let attack = Duration::from_secs(seconds.into());
+    let attack = Duration::from_secs(meeting.seconds.into());
     let peers = PEERS.get(..peers).unwrap_or(PEERS);
     let rows = blocking::work(move |wanted: &Wanted| {
         let program = RouterProgram::new(&program);
@@ -29,7 +42,7 @@ pub(super) async fn measure(seconds: u32, peers: usize, site: &Site) -> Result<(
         };
         let peers = peers.iter().take_while(|_| wanted.holds());
         peers
-            .map(|peer| Met::by(|| meet(peer, &program, &start, times)))
+            .map(|peer| Met::by(meeting.most, || meet(peer, &program, &start, times)))
             .collect::<Vec<Met>>()
     })
     .await?;
@@ -40,9 +53,6 @@ pub(super) async fn measure(seconds: u32, peers: usize, site: &Site) -> Result<(
     let rows: Vec<Row> = rows.into_iter().map(|met| met.row).collect();
     Ok((figures(&rows, failed), table(&rows)))
 }
-
-/// How often a peer is met that is felt. What a busy machine does to a row, it does not do to three.
-const MEETINGS: usize = 3;
 
 /// A p99 that is at most so many times that at rest is not felt.
 const FELT: f64 = 2.0;
@@ -56,9 +66,9 @@ struct Met {
 }
 
 impl Met {
-    fn by(meet: impl Fn() -> Row) -> Self {
+    fn by(most: usize, meet: impl Fn() -> Row) -> Self {
         let (mut least, mut failed) = (None::<Row>, 0);
-        for _ in 0..MEETINGS {
+        for _ in 0..most {
             let row = meet();
             failed += row.tally.failed + row.unhealthy;
             let rank = |row: &Row| (row.faults().len(), row.slowdown());

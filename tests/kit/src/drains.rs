@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::haproxy::{Haproxy, HaproxyProgram, Member};
 use crate::load::{Manner, Tally, app};
-use crate::{Backend, Load, RouterProcess, RouterProgram};
+use crate::{Backend, Load, RouterProcess, RouterProgram, free_address};
 
 /// The clients: connections that are kept and short ones, and slow bodies both ways.
 pub const CLIENTS: [Manner; 16] = [
@@ -115,11 +115,12 @@ impl<'a> Pair<'a> {
         app: SocketAddr,
     ) -> Self {
         let seat = || {
-            let router = (plan.start)(&program, &configuration(None, plan.wait, app));
+            // The same for all its lives: the load balancer is told once.
             let member = Member {
-                address: router.address(),
-                health: router.admin(),
+                address: free_address(),
+                health: free_address(),
             };
+            let router = (plan.start)(&program, &configuration(member, plan.wait, app));
             Seat { router, member }
         };
         let seats = [seat(), seat()];
@@ -150,7 +151,7 @@ impl<'a> Pair<'a> {
             "{}",
             router.log()
         );
-        let yaml = configuration(Some(*member), self.plan.wait, self.app);
+        let yaml = configuration(*member, self.plan.wait, self.app);
         *router = (self.plan.start)(&self.program, &yaml);
         assert!(self.haproxy.finds(at, "UP"), "{}", router.log());
         took
@@ -158,11 +159,8 @@ impl<'a> Pair<'a> {
 }
 
 /// One worker would have nothing to hand over.
-fn configuration(member: Option<Member>, wait: Duration, app: SocketAddr) -> String {
-    let address = member.map_or("127.0.0.1:0".to_owned(), |member| {
-        member.address.to_string()
-    });
-    let admin = member.map_or(0, |member| member.health.port());
+fn configuration(member: Member, wait: Duration, app: SocketAddr) -> String {
+    let (address, admin) = (member.address, member.health.port());
     let wait = wait.as_millis();
     format!(
         "listeners: [{{address: \"{address}\"}}]\n\

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{TempDir, eventually};
+use crate::{TempDir, eventually, free_address};
 
 /// How often it asks each router for its health. One answer that is not 200 takes a router out of
 /// service, one that is brings it back.
@@ -148,12 +148,6 @@ fn ended(child: &mut Child) -> bool {
 
 fn socket_of(directory: &TempDir) -> PathBuf {
     directory.path().join("statistics")
-}
-
-/// An address on loopback where nothing listens now.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a listener has an address")
 }
 
 /// As its manual advises for servers that announce their end by their health: what could not be

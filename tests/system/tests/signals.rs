@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use tests_kit::load::{How, Loss, Manner, Tally, app};
 use tests_kit::{
     Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProcess, RouterProgram,
-    eventually,
+    eventually, free_address,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
@@ -143,13 +143,16 @@ fn killed_under_load_it_cuts_and_serves_from_its_snapshot_when_it_is_back() {
     let mut server = NatsServer::start(&bus);
     let backend = Backend::start(app());
     let program = RouterProgram::new(PROGRAM);
-    let keys = nats(server.port()) + "snapshot_file: routes.snapshot\nsnapshot_interval: 100ms\n";
+    let address = free_address();
+    let keys = format!(
+        "listeners: [{{address: \"{address}\"}}]\nsnapshot_file: routes.snapshot\n\
+         snapshot_interval: 100ms\n{}",
+        nats(server.port())
+    );
     let mut router = program.start(&keys);
-    let address = router.address();
     until_kept(&router, server.port(), &backend, &program);
     // From here on nobody says again what the routes are.
     server.kill();
-    let keys = format!("listeners: [{{address: \"{address}\"}}]\n{keys}");
     let mut cut = 0;
     for round in 0..ROUNDS {
         let load = Load::with_manners(address, &CLIENTS, &["a.test"]);

@@ -1,11 +1,11 @@
 //! Hostile clients.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::crowd::Crowd;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Backend, Client, script};
+use crate::{Backend, Client, free_address, script};
 
 /// The pause between two turns of a crowd.
 pub(super) const TURN: Duration = Duration::from_millis(20);
@@ -231,10 +231,4 @@ pub(super) fn slow_readers() -> Setup {
     })
     .route("bad.test", address)
     .keep(backend)
-}
-
-/// An address on loopback where nothing listens now.
-pub(super) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a listener has an address")
 }

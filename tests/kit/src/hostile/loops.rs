@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::backends::GET;
-use super::clients::{TURN, free_address};
+use super::clients::TURN;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Client, FaultProxy, NatsClient, NatsProgram, NatsServer};
+use crate::{Client, FaultProxy, NatsClient, NatsProgram, NatsServer, free_address};
 
 /// How many requests one may become before it is known to go round.
 const ROUNDS: u64 = 4;

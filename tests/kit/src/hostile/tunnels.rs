@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clients::{TURN, free_address};
+use super::clients::TURN;
 use super::crowd::Crowd;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Backend, Conversation, FaultProxy, Gate};
+use crate::{Backend, Conversation, FaultProxy, Gate, free_address};
 
 const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: bad.test\r\nConnection: Upgrade\r\n\
                        Upgrade: websocket\r\n\r\n";
