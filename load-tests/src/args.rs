@@ -39,7 +39,7 @@ pub struct RunArgs {
     /// Every scenario, driven for longer.
     #[arg(long, group = "set")]
     pub full: bool,
-    /// Every part once, in under forty seconds: shows that the load tests work.
+    /// Every part once, in about a minute: shows that the load tests work.
     #[arg(long, group = "set")]
     pub smoke: bool,
     /// Only the scenarios with this in their name; may be repeated.

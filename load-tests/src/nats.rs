@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use bus::Bus;
 use protocol::bus::{Message as _, ROUTER_REGISTER, ROUTER_UNREGISTER, Register};
+use tests_kit::free_address;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use crate::server::Server;
-use crate::site::{Site, find_program, free_address};
+use crate::site::{Site, find_program};
 
 /// A subject that nobody subscribes to.
 const UNHEARD: &str = "load-tests.unheard";
@@ -43,7 +44,7 @@ impl Nats {
     /// # Errors
     /// When it does not come up.
     pub async fn start(site: &Site) -> Result<Self> {
-        let address = free_address()?;
+        let address = free_address();
         let program = find_program("nats-server").context("nats-server is not installed")?;
         let mut command = Command::new(program);
         command.args([

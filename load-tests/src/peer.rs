@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use tests_kit::free_address;
 
 use crate::server::Server;
-use crate::site::{Site, find_program, free_address};
+use crate::site::{Site, find_program};
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,7 +132,7 @@ impl Peer {
     /// When it does not come up.
     pub async fn start(kind: Kind, site: &Site, access_log: bool) -> Result<Self> {
         let wiring = Wiring {
-            listen: free_address()?,
+            listen: free_address(),
             backend: site.backend,
             access_log,
             clients: site.descriptors.saturating_sub(200).min(20_000),

@@ -1,11 +1,12 @@
 //! Where a run takes place: programs, CPUs, ports, a directory for files, and the backend.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tests_kit::free_address;
 
 use crate::cores::Cores;
 use crate::server::Server;
@@ -40,7 +41,7 @@ impl Site {
         cores.load.stay();
         let directory = Directory::make()?;
         let descriptors = raise_descriptors();
-        let backend = free_address()?;
+        let backend = free_address();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["backend", "--listen", &backend.to_string()]);
         let log = directory.0.join("backend.log");
@@ -97,15 +98,6 @@ impl Drop for Directory {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
-}
-
-/// An address on loopback where nothing listens now.
-///
-/// # Errors
-/// When no port is left.
-pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
 }
 
 /// The program of that name, in the search path or in the places where distributions keep servers.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tests_kit::free_address;
 use tokio::time::{Instant, sleep};
 
 use super::probe::Watcher;
@@ -15,7 +16,7 @@ use crate::nats::{Audience, Claims, Nats};
 use crate::peer::{Kind, router};
 use crate::scenario::{Open, Routes};
 use crate::server::Server;
-use crate::site::{Site, find_program, free_address};
+use crate::site::{Site, find_program};
 
 /// How long the table may take to fill, and the router to come back.
 const ROUTED_LIMIT: Duration = Duration::from_secs(60);
@@ -63,8 +64,8 @@ pub(super) struct OnBus {
 impl OnBus {
     /// Starts it and waits until a first registration has come through.
     pub(super) async fn start(site: &Site, nats: &Nats) -> Result<Self> {
-        let address = free_address()?;
-        let server = spawn(site, address, free_address()?, nats.address).await?;
+        let address = free_address();
+        let server = spawn(site, address, free_address(), nats.address).await?;
         let mut watcher = Watcher::new(address);
         let first = Claims {
             count: 1,
@@ -171,7 +172,7 @@ impl OnBus {
         figures: &mut Figures,
     ) -> Result<()> {
         self.server.kill().await?;
-        let (admin, began) = (free_address()?, Instant::now());
+        let (admin, began) = (free_address(), Instant::now());
         let (server, routed, ready) = tokio::join!(
             spawn(site, self.address, admin, bus),
             missing(self.address, claims, began),

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::Result;
+use tests_kit::free_address;
 
 use super::Wiring;
-use crate::site::{HOST, Site, free_address};
+use crate::site::{HOST, Site};
 
 /// The command that runs it with one static route, as the peers are run.
 pub(super) fn command(site: &Site, wiring: &Wiring) -> Result<Command> {
@@ -16,7 +17,7 @@ pub(super) fn command(site: &Site, wiring: &Wiring) -> Result<Command> {
         access_log,
         ..
     } = wiring;
-    let admin = free_address()?.port();
+    let admin = free_address().port();
     let mut config = format!(
         "listeners: [{{address: \"{listen}\"}}]
 workers: 1
