@@ -96,12 +96,7 @@ impl Exchange {
         self.story.head_came(&self.worker);
         let authority = self.head().authority.of(self.input.filled());
         self.client.seat.exchange(authority);
-        self.story.client = client::Client::of(
-            self.client.peer().map(|peer| peer.ip()),
-            self.client.is_trusted(),
-            self.fields(),
-            &self.worker.settings.trusted_proxies,
-        );
+        self.story.client = self.origin(self.fields());
         let after = match self.proxy().await {
             Ok(after) => after,
             Err(failure) => self.answer(&failure).await,
@@ -140,6 +135,16 @@ impl Exchange {
 
     fn fields(&self) -> Fields<'_> {
         self.head().fields(self.input.filled())
+    }
+
+    /// Who sent the request, by its connection and these fields.
+    fn origin(&self, fields: Fields<'_>) -> client::Client {
+        client::Client::of(
+            self.client.peer().map(|peer| peer.ip()),
+            self.client.is_trusted(),
+            fields,
+            &self.worker.settings.trusted_proxies,
+        )
     }
 
     /// Whether the request names no host, or only its own sender: some load balancers put the

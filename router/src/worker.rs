@@ -260,11 +260,8 @@ impl Worker {
         }
         let Starvation { times, shed, .. } = *starvation;
         tracing::warn!(%error, %listener, times, shed, "accept-failed");
-        *starvation = Starvation {
-            told: Some(now),
-            seen: Some(now),
-            ..Starvation::default()
-        };
+        starvation.told = Some(now);
+        (starvation.times, starvation.shed) = (0, 0);
     }
 
     /// Whether descriptors are so scarce that none is kept open out of courtesy.

@@ -9,8 +9,10 @@ use router_core::http1::request::Method;
 
 use super::Exchange;
 use super::send::{NO_BODY, send};
+use crate::clock::Moment;
 use crate::connection::{After, Client};
 use crate::settings::Settings;
+use crate::worker::Worker;
 
 /// The text of an answer.
 #[derive(Debug)]
@@ -92,17 +94,12 @@ impl Exchange {
             (false, _) => "Connection: close\r\n",
         };
         let now = self.worker.clock.read();
-        let date = self
-            .worker
-            .date
-            .with(self.worker.clock.unix_nanos(now), str::to_owned);
         let fields = format!(
             "{fields}{connection}Content-Length: {}\r\nX-Vcap-Request-Id: {}\r\n",
             body.len(),
             self.story.id(),
         );
-        let fields = self.worker.settings.response_rules.apply(&fields, &date);
-        let head = format!("HTTP/1.1 {status} {}\r\n{fields}\r\n", reason(status));
+        let head = own_head(&self.worker, now, status, &fields);
         let sent_body = if complete && to_head { "" } else { body };
         self.story.answered(status, sent_body.len() as u64);
         self.client.answered.set(true);
@@ -123,12 +120,20 @@ impl Exchange {
         }
         if stays {
             After::Idle
-        } else if whole && !self.client.has_more() {
+        } else if whole {
             After::Close
         } else {
             After::Linger
         }
     }
+}
+
+/// The head of an answer of our own: `fields` and the date, changed as the operator wants responses.
+fn own_head(worker: &Worker, now: Moment, status: u16, fields: &str) -> String {
+    let fields = worker.date.with(worker.clock.unix_nanos(now), |date| {
+        worker.settings.response_rules.apply(fields, date)
+    });
+    format!("HTTP/1.1 {status} {}\r\n{fields}\r\n", reason(status))
 }
 
 /// Tells the client of an exchange that panicked before it sent anything.
@@ -137,29 +142,16 @@ pub(crate) async fn after_panic(client: &Client) {
     let page = page(&answer, &client.worker.settings);
     let worker = &client.worker;
     let now = worker.clock.read();
-    let date = worker
-        .date
-        .with(worker.clock.unix_nanos(now), str::to_owned);
     let fields = format!(
         "{}Connection: close\r\nContent-Length: {}\r\n",
         page.fields,
         page.body.len(),
     );
-    let fields = worker.settings.response_rules.apply(&fields, &date);
-    let text = format!(
-        "HTTP/1.1 {} {}\r\n{fields}\r\n{}",
-        answer.status,
-        answer.reason(),
-        page.body
-    );
-    client.worker.metrics.own_response(answer.status);
-    client.deadline.set(
-        client
-            .worker
-            .clock
-            .now()
-            .plus(client.worker.settings.client.stall),
-    );
+    let text = own_head(worker, now, answer.status, &fields) + &page.body;
+    worker.metrics.own_response(answer.status);
+    client
+        .deadline
+        .set(now.tick().plus(worker.settings.client.stall));
     // The connection ends either way.
     drop(
         send(

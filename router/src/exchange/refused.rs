@@ -5,8 +5,7 @@ use std::sync::Arc;
 use router_core::access_log::Glimpse;
 use router_core::endpoint::Endpoint;
 use router_core::failure::Failure;
-use router_core::field::{Fields, Span};
-use router_core::headers::client;
+use router_core::field::Span;
 use router_core::http1::Refusal;
 use router_core::pool::Want;
 
@@ -15,13 +14,7 @@ use super::Exchange;
 impl Exchange {
     /// Makes out what can be of a head that was refused or broke off, for the log.
     pub(super) fn make_out(&mut self) {
-        let fields = Fields::new(self.input.filled(), &self.head().fields);
-        self.story.client = client::Client::of(
-            self.client.peer().map(|peer| peer.ip()),
-            self.client.is_trusted(),
-            fields,
-            &self.worker.settings.trusted_proxies,
-        );
+        self.story.client = self.origin(self.fields());
         self.story.glimpse = Some(Box::new(Glimpse::of(self.input.filled())));
     }
 
