@@ -10,7 +10,7 @@ use router_core::own_listeners::OwnListeners;
 use router_core::registration::{RegistrationRules, Sharding};
 use router_core::registry::RegistryConfig;
 use tests_kit::eventually::eventually_async;
-use tests_kit::{FaultProxy, NatsProgram, NatsServer, PATIENCE};
+use tests_kit::{FaultProxy, NatsProgram, NatsServer, PATIENCE, TempDir};
 
 use super::*;
 use crate::metrics::{Action, RegistryMetrics};
@@ -503,7 +503,11 @@ async fn dropped_deliveries_count_as_a_lost_bus() {
 async fn a_burst_leaves_every_withdrawal_effective() {
     const CLAIMS: usize = 100_000;
     for program in NatsProgram::all_for("burst") {
-        let server = NatsServer::start(&program);
+        // How long the server bears with a slow client is not what is tested: on a busy machine that is us.
+        let directory = TempDir::new();
+        let limits = "max_pending: 1GB\nwrite_deadline: \"5m\"\n";
+        assert!(directory.file("nats.conf", limits).exists());
+        let server = NatsServer::configured(&program, directory);
         let (fixture, bus, _starts) = Fixture::over_nats(&server, 131_072).await;
         let uri = |n: usize| format!("{n}.burst.test");
         let began = Instant::now();
