@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use benches::traffic;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use router_core::headers::Edits;
+use router_core::edits::Edits;
 use router_core::headers::client::Client;
 use router_core::headers::request::{self, Arrival, Destination, Rules};
 use router_core::headers::response::{self, Connection, Departure};

@@ -10,7 +10,7 @@ use benches::traffic::{self, Clients};
 use component::telemetry::{Level, LogLevel};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use router::config::Config;
-use router::server::Router;
+use router::process::server::Router;
 
 fn round_trip(criterion: &mut Criterion) {
     let backend = traffic::backend(|| {}).unwrap();

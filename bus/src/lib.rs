@@ -61,6 +61,15 @@ impl Bus {
         })
     }
 
+    /// Whether a connection can be tried with `options`: servers and certificates are understood.
+    /// Opens none.
+    ///
+    /// # Errors
+    /// [`BusError::Options`].
+    pub fn check(options: &Options) -> Result<(), BusError> {
+        nats::check(options)
+    }
+
     /// Connects to a hub in this process; `capacity` is that of each subscription, at least one.
     pub fn in_memory(hub: &Hub, capacity: usize) -> Self {
         Self {

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::BusError;
-
 /// Where the servers are and how to behave towards them.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -44,16 +42,6 @@ impl Default for Options {
             subscription_capacity: 131_072,
             subscription_bytes: 128 * 1024 * 1024,
         }
-    }
-}
-
-impl Options {
-    /// Whether a connection can be tried with them. Opens none.
-    ///
-    /// # Errors
-    /// [`BusError::Options`].
-    pub fn check(&self) -> Result<(), BusError> {
-        crate::nats::check(self)
     }
 }
 

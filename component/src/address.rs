@@ -1,7 +1,7 @@
 //! Where a program listens.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -41,6 +41,22 @@ pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     };
     let overlap = a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip());
     a.port() != 0 && a.port() == b.port() && overlap
+}
+
+/// Whether an address is one of this machine's: then the system sends to it from there. Nothing is
+/// sent to find out.
+#[must_use]
+pub fn is_local(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        // The port stands for any.
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    from.is_ok_and(|from| from.ip() == address)
 }
 
 /// The text is no listen address.

@@ -35,9 +35,9 @@ use self::apps::Apps;
 use self::auth::Auth;
 pub(crate) use self::auth::basic;
 use self::varz::TrafficRates;
-use crate::clock::Moment;
 use crate::config::Credentials;
-use crate::shared::Shared;
+use crate::io::clock::Moment;
+use crate::worker::shared::Shared;
 
 /// Listeners of streams at a time. The next is told 503.
 const STREAMS: usize = 16;
@@ -60,7 +60,7 @@ pub struct Settings {
     /// Where collectors find this router, `address:port`.
     pub host: String,
     /// What the data path goes by, so that explanations do as well.
-    pub data_path: Arc<crate::settings::Settings>,
+    pub data_path: Arc<crate::config::settings::Settings>,
     /// How long TLS endpoints live without renewal; none when they do not lapse by age.
     pub tls_threshold: Option<Duration>,
 }

@@ -8,6 +8,7 @@
 
 mod admin;
 mod backend;
+mod bus;
 mod check;
 mod connection;
 mod frontend;
@@ -17,6 +18,7 @@ mod ours;
 mod process;
 mod registry;
 mod routes;
+pub mod settings;
 mod unserved;
 mod workers;
 
@@ -24,17 +26,16 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use component::address::is_local;
+use component::regular_file;
 use component::telemetry::Output;
 use component::yaml::{self, Content, Fault, Keys, Line, Report, Variables};
 use router_core::error_page::{BadTemplate, ErrorPage};
 use router_core::own_listeners::OwnListeners;
 
-use crate::listen::is_local;
-
-use crate::regular_file;
-
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
+pub use bus::{BusConfig, BusServer, BusTls};
 pub use check::{Checked, Depth};
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol};
@@ -42,9 +43,9 @@ pub use headers::{
     ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,
     Underscores, ViaConfig,
 };
-pub use logging::{AccessLogConfig, LoggingConfig};
+pub use logging::{AccessLogConfig, LoggingConfig, MOST_EXTRA_HEADERS};
 pub use process::ProcessConfig;
-pub use registry::{BusConfig, BusServer, BusTls, RegistryConfig, Sharding, SnapshotConfig};
+pub use registry::{RegistryConfig, Sharding, SnapshotConfig};
 pub use routes::{
     RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes, route_keys,
 };
@@ -282,7 +283,7 @@ impl Config {
         if !ping.is_zero() {
             ping = ping.max(registry::SHORTEST_INTERVAL);
         }
-        let named = keys.key("nats", NATS_DOC, &mut registry::BusKey(&mut self.bus));
+        let named = keys.key("nats", NATS_DOC, &mut bus::BusKey(&mut self.bus));
         if keys.reading() && !named && (listed || filed) {
             self.bus = None;
         }

@@ -1,5 +1,10 @@
 //! The edge: worker threads that accept, serve, and end together.
 
+mod accept;
+mod connection;
+mod linger;
+pub mod listen;
+
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
@@ -14,16 +19,16 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::accept::{Accepted, Crew, HANDOVERS, Handover, accept};
-use crate::access_log::AccessLog;
-use crate::connection::{self, After, Client, Job};
-use crate::connections::Ask;
+use crate::config::settings::Settings;
+use crate::edge::accept::{Accepted, Crew, HANDOVERS, Handover, accept};
+use crate::edge::listen::Listener;
 use crate::exchange;
-use crate::listen::Listener;
-use crate::resolver::Resolver;
-use crate::runners::{Desk, Runners};
-use crate::settings::Settings;
-use crate::shared::Shared;
+use crate::observe::access_log::AccessLog;
+use crate::upstream::resolver::Resolver;
+use crate::worker::client::{After, Client, Job};
+use crate::worker::connections::Ask;
+use crate::worker::runners::{Desk, Runners};
+use crate::worker::shared::Shared;
 use crate::worker::{Parts, Worker};
 
 /// How often a closing worker looks whether its last connection has ended.

@@ -32,12 +32,11 @@ use router_core::instance;
 
 use self::head::Arrived;
 use self::scratch::Scratch;
-pub(crate) use self::story::EXTRA;
 use self::story::Story;
-use crate::buffers::Buffer;
-use crate::connection::{After, Client, Job};
-use crate::runners::Desk;
+use crate::io::buffers::Buffer;
 use crate::worker::Worker;
+use crate::worker::client::{After, Client, Job};
+use crate::worker::runners::Desk;
 
 /// A runner: serves the requests that arrive in one burst, says what becomes of the connection, and
 /// goes on with the next connection that it is given.

@@ -1,39 +1,15 @@
 //! The edge router: listeners, data path, registrar, admin endpoint.
+//!
+//! Each module is a room of the house; ARCHITECTURE.md says which may look into which.
 
-mod accept;
-pub mod access_log;
 pub mod admin;
-pub mod args;
-mod background;
-mod buffers;
-pub mod changes;
-pub mod client;
-pub mod clock;
+pub mod cli;
 pub mod config;
-mod connection;
-pub mod connections;
-mod deadlines;
 pub mod edge;
 mod exchange;
-pub mod frame;
-pub mod health;
-mod linger;
-pub mod listen;
-pub mod metrics;
-pub mod periodic;
-pub mod registrar;
-pub mod regular_file;
-mod relay;
-pub mod resolver;
-pub mod route_sources;
-mod runners;
-pub mod server;
-pub mod settings;
-pub mod shared;
-pub mod snapshot_file;
-mod socket;
-mod spares;
-pub mod static_routes;
-mod upstream;
-pub mod watch;
-mod worker;
+pub mod io;
+pub mod observe;
+pub mod process;
+pub mod routes;
+pub mod upstream;
+pub mod worker;

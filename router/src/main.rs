@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use component::telemetry;
 use mimalloc::MiMalloc;
-use router::args::{Args, PASSWORD_VARIABLE};
+use router::cli;
+use router::cli::args::{Args, PASSWORD_VARIABLE};
 use router::config::{Checked, Config, Depth, Loaded};
-use router::{client, frame};
+use router::process::frame;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(command) = &args.command {
         let password = std::env::var(PASSWORD_VARIABLE).ok();
-        return Ok(client::run(command, &args.admin(password.as_deref())?)?);
+        return Ok(cli::run(command, &args.admin(password.as_deref())?)?);
     }
     let mut out = io::stdout();
     if args.instead.print_example {

@@ -1,6 +1,7 @@
 //! Connections to backends: dialled when needed, kept while they may serve again.
 
 mod dial;
+pub mod resolver;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,8 +14,8 @@ use router_core::tick::Tick;
 
 pub(crate) use dial::{Dialled, dial};
 
-use crate::settings::BackendSettings;
-use crate::socket::{Glance, Socket};
+use crate::config::settings::BackendSettings;
+use crate::io::socket::{Glance, Socket};
 
 /// The idle connections of one worker, the last used first out.
 #[derive(Debug)]

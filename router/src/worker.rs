@@ -2,6 +2,11 @@
 //!
 //! Workers share the route table and the endpoints' counts, nothing else that a request touches.
 
+pub(crate) mod client;
+pub mod connections;
+pub(crate) mod runners;
+pub mod shared;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -11,23 +16,23 @@ use std::time::Duration;
 
 use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
-use router_core::headers::Edits;
+use router_core::edits::Edits;
 use router_core::http1::response::ResponseParser;
 use router_core::tick::Tick;
 
-use crate::access_log::LogHandle;
-use crate::buffers::Buffers;
-use crate::clock::{Clock, DateLine, Moment};
-use crate::connections::Roster;
-use crate::deadlines::Deadlines;
-use crate::metrics::WorkerMetrics;
-use crate::relay::Tools;
-use crate::relay::splice::Pipes;
-use crate::resolver::Resolver;
-use crate::settings::Settings;
-use crate::shared::Shared;
-use crate::spares::Spares;
+use crate::config::settings::Settings;
+use crate::io::buffers::Buffers;
+use crate::io::clock::{Clock, DateLine, Moment};
+use crate::io::deadlines::Deadlines;
+use crate::io::relay::Tools;
+use crate::io::relay::splice::Pipes;
+use crate::io::spares::Spares;
+use crate::observe::access_log::LogHandle;
+use crate::observe::metrics::WorkerMetrics;
 use crate::upstream::IdlePool;
+use crate::upstream::resolver::Resolver;
+use crate::worker::connections::Roster;
+use crate::worker::shared::Shared;
 
 /// Drafts and parsers that are kept for the next message.
 const SPARES: usize = 16;

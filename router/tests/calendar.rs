@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use router::clock::Sighting;
+use router::io::clock::Sighting;
 use tests_kit::{Backend, Client, PATIENCE, TestRouter, eventually, script};
 
 /// The Date of an answer of the router's own, and the X-Request-Start that the backend got, both in

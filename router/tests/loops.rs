@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
-use router::server::Router;
+use router::process::server::Router;
 use tests_kit::{Backend, Client, Conversation, Head, Response, TestRouter};
 
 /// A backend that passes each request on to the router, as a proxy on the way would.

@@ -14,7 +14,7 @@ use benches::gate;
 use benches::traffic::{self, Clients};
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
-use router::server::Router;
+use router::process::server::Router;
 
 /// The most that is allowed for each request.
 const LIMIT: u32 = 2;

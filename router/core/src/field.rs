@@ -3,6 +3,8 @@
 //! A head is parsed once into spans over the bytes it arrived in. Every rule of the router works on
 //! [`Fields`]; which codec filled it does not matter to them.
 
+pub mod names;
+
 use crate::blocks::is_name;
 
 /// A range of bytes in the buffer that a head was parsed from.

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use crate::balance::Balance;
 use crate::endpoint::{ComponentId, Endpoint, EndpointId, Facts, Origin};
+use crate::hash::hash;
 use crate::pool::Pool;
 use crate::registration::{Registration, Withdrawal};
 use crate::route::RouteKey;
-use crate::table::{RouteTable, hash};
+use crate::table::RouteTable;
 use crate::tick::Tick;
 pub use change::{Change, Event, Removal};
 pub use config::RegistryConfig;

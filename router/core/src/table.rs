@@ -4,7 +4,6 @@ mod depths;
 mod hosts;
 mod trie;
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use crate::endpoint::Components;
@@ -199,14 +198,6 @@ impl RouteTable {
 
 fn dots(key: &RouteKey) -> usize {
     memchr::memchr_iter(b'.', key.host_bytes()).count()
-}
-
-/// The one hash of this package. The seed is fixed: what is inserted comes from registrations, which
-/// are trusted, and equal inputs shall give equal tables.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = foldhash::quality::FixedState::with_seed(0x5717_c47a_6d00_0001).build_hasher();
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 
 use super::Admin;
-use crate::watch::Seen;
+use crate::observe::watch::Seen;
 
 /// After so long without an event a comment is sent, which finds out whether anybody is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -21,8 +21,8 @@ use self::text::{Exposition, Scale};
 use super::Admin;
 use super::process::{Usage, usage};
 use super::varz::look;
-use crate::health::State as Health;
-use crate::metrics::{RegistryMetrics, StatusGroup, Totals};
+use crate::observe::health::State as Health;
+use crate::observe::metrics::{RegistryMetrics, StatusGroup, Totals};
 
 /// Bounds of `latency`, in microseconds: those of gorouter's last histogram, and two above them.
 const LATENCY: [u64; 14] = [

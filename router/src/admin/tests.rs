@@ -16,12 +16,12 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::access_log::LogState;
-use crate::client::Client;
-use crate::clock::Clock;
-use crate::connections::Connections;
-use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::cli::Client;
+use crate::io::clock::Clock;
+use crate::observe::access_log::LogState;
+use crate::observe::health::Health;
+use crate::observe::metrics::Metrics;
+use crate::worker::connections::Connections;
 
 /// A router's admin side with three routes, on a port of its own.
 pub(crate) struct Served {
@@ -73,7 +73,7 @@ pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Serve
         index: 3,
         uuid: "3-uuid".into(),
         host: "10.0.0.5:8082".into(),
-        data_path: Arc::new(crate::settings::Settings::new(
+        data_path: Arc::new(crate::config::settings::Settings::new(
             &crate::config::Config::default(),
             None,
             String::new(),
@@ -237,7 +237,7 @@ async fn all_but_health_wants_the_user() {
         .await;
     assert!(matches!(
         refused,
-        Err(crate::client::ClientError::Unauthorized)
+        Err(crate::cli::ClientError::Unauthorized)
     ));
 }
 
@@ -350,7 +350,7 @@ async fn varz_and_metrics_show_what_was_counted() {
         .shared
         .metrics
         .registry
-        .registered("web", crate::metrics::Action::Added);
+        .registered("web", crate::observe::metrics::Action::Added);
     let varz: Varz = served.client().json("/varz").await.unwrap();
     assert_eq!(
         (varz.kind.as_str(), varz.index, varz.urls, varz.droplets),

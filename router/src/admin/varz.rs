@@ -17,7 +17,7 @@ use router_core::rates::Rates;
 use super::Admin;
 use super::apps::Report;
 use super::process::{self, Usage};
-use crate::metrics::{Event, RegistryMetrics, StatusGroup, Totals};
+use crate::observe::metrics::{Event, RegistryMetrics, StatusGroup, Totals};
 
 /// Requests a second, in all and by component.
 #[derive(Debug, Default)]

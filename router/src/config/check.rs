@@ -6,11 +6,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use bus::Bus;
 use component::address::ListenAddress;
 use rustix::fs::{Access, access};
 
 use super::{Config, ConfigError, Read, in_file, leads_back, parse_routes, route_keys, text_of};
-use crate::registrar;
 
 /// A configuration that can be used, with the files that it names.
 #[derive(Clone, Debug)]
@@ -53,7 +53,9 @@ impl Config {
         if let Err(error) = config.error_page() {
             faults.push(told(&error));
         }
-        if let Err(error) = registrar::Settings::new(&config).check() {
+        if let Some(bus) = &config.bus
+            && let Err(error) = Bus::check(&bus.options("router", 1))
+        {
             faults.push(format!("{name}: {}", told(&error)));
         }
         if depth == Depth::All {

@@ -6,8 +6,6 @@ use component::telemetry::{Level, Lines, Output, Timestamp};
 use component::yaml::Keys;
 use router_core::access_log::{ExtraField, Format, RedactQuery, Style};
 
-use crate::exchange::EXTRA;
-
 /// The access log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessLogConfig {
@@ -20,6 +18,9 @@ pub struct AccessLogConfig {
     /// Request headers to log, in this order.
     pub extra_headers: Vec<String>,
 }
+
+/// Extra headers in one line.
+pub const MOST_EXTRA_HEADERS: usize = 32;
 
 /// The router's own log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +50,10 @@ pub(super) fn keys(log: &mut LoggingConfig, access: &mut AccessLogConfig, keys: 
         "Request headers at the end of each line of the access log.",
         &mut access.extra_headers,
     );
-    if access.extra_headers.len() > EXTRA {
+    if access.extra_headers.len() > MOST_EXTRA_HEADERS {
         keys.fault(
             "extra_headers_to_log",
-            format_args!("names more than {EXTRA} headers"),
+            format_args!("names more than {MOST_EXTRA_HEADERS} headers"),
         );
     }
 }

@@ -9,10 +9,10 @@ use router_core::http1::request::Method;
 
 use super::Exchange;
 use super::send::{NO_BODY, send};
-use crate::clock::Moment;
-use crate::connection::{After, Client};
-use crate::settings::Settings;
+use crate::config::settings::Settings;
+use crate::io::clock::Moment;
 use crate::worker::Worker;
+use crate::worker::client::{After, Client};
 
 /// The text of an answer.
 #[derive(Debug)]

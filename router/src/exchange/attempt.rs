@@ -15,8 +15,8 @@ use router_core::retry::{self, Attempt, Next, Reached};
 use super::Exchange;
 use super::reply::{NoResponse, Reply, Response, broken};
 use super::send::{Unsent, send};
-use crate::clock::Moment;
-use crate::socket::Socket;
+use crate::io::clock::Moment;
+use crate::io::socket::Socket;
 use crate::upstream::dial;
 
 impl Exchange {

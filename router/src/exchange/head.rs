@@ -8,7 +8,7 @@ use router_core::http1::Limits;
 
 use super::Exchange;
 use super::waiting::on_others;
-use crate::buffers::NoRoom;
+use crate::io::buffers::NoRoom;
 
 /// What came.
 #[derive(Debug)]

@@ -16,10 +16,10 @@ use router_core::tick::Tick;
 use super::Exchange;
 use super::head::largest;
 use super::upload::{Stage, Upload};
-use crate::buffers::Buffer;
-use crate::clock::Moment;
-use crate::relay::Broken;
-use crate::socket::{Glance, Socket};
+use crate::io::buffers::Buffer;
+use crate::io::clock::Moment;
+use crate::io::relay::Broken;
+use crate::io::socket::{Glance, Socket};
 
 /// A response whose head has come.
 #[derive(Debug)]

@@ -8,19 +8,19 @@ use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::field::FieldKind;
 use router_core::headers::response::{self, Connection, Departure, Trace};
-use router_core::headers::trailer::TrailerRules;
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
 use router_core::http1::{Version, write};
 use router_core::tick::Tick;
+use router_core::trailer::TrailerRules;
 
 use super::reply::Response;
 use super::send::{NO_BODY, send};
 use super::upload::Upload;
 use super::{Exchange, story::End};
-use crate::buffers::Buffer;
-use crate::connection::After;
-use crate::relay::{Broken, Relay};
+use crate::io::buffers::Buffer;
+use crate::io::relay::{Broken, Relay};
+use crate::worker::client::After;
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]

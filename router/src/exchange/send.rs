@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::Poll;
 
-use crate::deadlines::Deadline;
-use crate::socket::Socket;
+use crate::io::deadlines::Deadline;
+use crate::io::socket::Socket;
 
 /// Up to so many bytes that go with a head are copied behind it. One piece costs the kernel less
 /// than several, by about as much as it costs to copy this much.

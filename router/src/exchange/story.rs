@@ -14,10 +14,9 @@ use router_core::headers::client::Client;
 use router_core::retry::Attempt;
 use router_core::tick::Tick;
 
-pub(crate) use self::record::EXTRA;
 use super::reply::Response;
-use crate::clock::Moment;
-use crate::relay::Broken;
+use crate::io::clock::Moment;
+use crate::io::relay::Broken;
 use crate::upstream::Dialled;
 use crate::worker::Worker;
 

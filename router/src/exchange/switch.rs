@@ -14,9 +14,9 @@ use super::respond::Passage;
 use super::send::{NO_BODY, send};
 use super::upload::Upload;
 use super::{Exchange, story::End};
-use crate::buffers::Buffer;
-use crate::connection::After;
-use crate::relay::tunnel::Tunnel;
+use crate::io::buffers::Buffer;
+use crate::io::relay::tunnel::Tunnel;
+use crate::worker::client::After;
 
 /// Why a tunnel ends.
 enum Ended {

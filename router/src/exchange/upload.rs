@@ -14,8 +14,8 @@ use super::Exchange;
 use super::limits::NEVER;
 use super::reply::{NoResponse, Reply, Response};
 use super::send::{NO_BODY, send};
-use crate::relay::Relay;
-use crate::socket::Glance;
+use crate::io::relay::Relay;
+use crate::io::socket::Glance;
 
 /// A request's body on its way to the backend.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::Exchange;
-use crate::clock::Moment;
+use crate::io::clock::Moment;
 use crate::worker::Worker;
 
 impl Exchange {

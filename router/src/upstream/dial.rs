@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::clock::Clock;
-use crate::resolver::Resolver;
-use crate::socket::Socket;
+use crate::io::clock::Clock;
+use crate::io::socket::Socket;
+use crate::upstream::resolver::Resolver;
 
 /// A connection that has not carried a request yet.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use component::telemetry::{Level, LogLevel};
-use router::clock::Clock;
 use router::config::Config;
-use router::server::{Router, Running};
-use router::shared::Routes;
+use router::io::clock::Clock;
+use router::process::server::{Router, Running};
+use router::routes::Routes;
 use tokio::sync::oneshot;
 
 use crate::{Backend, Client};

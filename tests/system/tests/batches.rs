@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use router::shared::Routes;
+use router::routes::Routes;
 use router_core::table::RouteTable;
 use tests_kit::{
     Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterBuilder, TempDir,

@@ -1,13 +1,13 @@
 //! Fields of a request on its way to the backend (the table of gorouter's rules, row by row).
 
-use super::Edits;
 use super::client::Client;
-use super::names::FieldNames;
 pub use super::rules::{ClientCert, Rules};
-use super::trailer::TrailerRules;
+use crate::edits::Edits;
+use crate::field::names::FieldNames;
 use crate::field::{Field, FieldKind, Fields, members};
 use crate::http1::Version;
 use crate::http1::framing::BodyLength;
+use crate::trailer::TrailerRules;
 
 /// What a request looks like from where it arrived.
 #[derive(Clone, Copy, Debug)]

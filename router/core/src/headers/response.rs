@@ -1,10 +1,11 @@
 //! Fields of a response on its way to the client.
 
-use super::names::FieldNames;
-use super::trailer::TrailerRules;
-use super::{Edits, request};
+use super::request;
+use crate::edits::Edits;
+use crate::field::names::FieldNames;
 use crate::field::{FieldKind, Fields};
 use crate::http1::framing::BodyLength;
+use crate::trailer::TrailerRules;
 
 /// What the operator wants changed in every response, the router's own answers included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What an operator chooses about the fields of requests.
 
-use super::names::FieldNames;
 use super::via::Via;
+use crate::field::names::FieldNames;
 
 /// What the operator chose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

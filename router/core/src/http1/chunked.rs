@@ -9,7 +9,7 @@ use super::Refusal;
 use super::framing::MAX_LENGTH;
 use super::lines;
 use crate::field::Span;
-use crate::headers::trailer::TrailerRules;
+use crate::trailer::TrailerRules;
 
 /// Bytes of extensions in one body, of all its chunks together. They carry nothing for us, so a
 /// sender that sends more of them than this is not sending a body.

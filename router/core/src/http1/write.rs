@@ -3,8 +3,8 @@
 use super::Version;
 use super::request::{Form, Method, RequestHead};
 use super::response::ResponseHead;
+use crate::edits::Edits;
 use crate::field::{Field, Span};
-use crate::headers::Edits;
 
 /// Appends the head of a request to `out` as the backend gets it: HTTP/1.1 whatever the client spoke.
 pub fn request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits: &Edits) {

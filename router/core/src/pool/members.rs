@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::balance::Schedule;
 use crate::endpoint::Endpoint;
-use crate::table::hash;
+use crate::hash::hash;
 
 /// Most routes have one endpoint, some have a thousand; neither shall pay for the other.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ pub(super) trait Keyed: Clone {
     fn key(&self) -> &[u8];
 
     fn hash(key: &[u8]) -> u64 {
-        super::hash(key)
+        crate::hash::hash(key)
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
             match key.first() {
                 Some(0..=3) => 7,
                 Some(4..=7) => 7 | 1 << 59,
-                _ => crate::table::hash(key) & 0xff,
+                _ => crate::hash::hash(key) & 0xff,
             }
         }
     }

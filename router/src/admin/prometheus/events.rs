@@ -1,6 +1,6 @@
 //! What counts one event each, with its name and what it says.
 
-use crate::metrics::Event;
+use crate::observe::metrics::Event;
 
 /// The counters of gorouter that count one event each.
 pub(super) const EVENTS: [(Event, &str, &str); 9] = [

@@ -7,6 +7,7 @@ use router_core::field::{FieldKind, Fields, Span};
 use router_core::headers::request;
 use router_core::http1::Version;
 
+use crate::config::MOST_EXTRA_HEADERS;
 use crate::exchange::Exchange;
 
 impl Exchange {
@@ -29,11 +30,11 @@ impl Exchange {
         let mut places;
         let mut extra = &[][..];
         if !names.is_empty() {
-            places = [("", &[][..]); EXTRA];
+            places = [("", &[][..]); MOST_EXTRA_HEADERS];
             for (place, (name, shown)) in places.iter_mut().zip(names) {
                 *place = (shown, fields.named(name).unwrap_or_default());
             }
-            extra = &places[..names.len().min(EXTRA)];
+            extra = &places[..names.len().min(MOST_EXTRA_HEADERS)];
         }
         let record = self.tell(fields, total, gorouter_time, extra);
         log.write(&record);
@@ -125,6 +126,3 @@ impl Exchange {
         }
     }
 }
-
-/// Extra headers in one line; the configuration allows no more.
-pub(crate) const EXTRA: usize = 32;
