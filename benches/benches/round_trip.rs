@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use benches::traffic::{self, Clients};
+use component::config_file;
 use component::telemetry::{Level, LogLevel};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use router::config::Config;
@@ -15,7 +16,8 @@ use router::process::server::Router;
 fn round_trip(criterion: &mut Criterion) {
     let backend = traffic::backend(|| {}).unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = Config::parse(&"bench", &traffic::config(any, any, backend)).unwrap();
+    let config =
+        config_file::parse::<Config>(&"bench", &traffic::config(any, any, backend)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,9 +1,14 @@
-//! What every process needs: configuration, telemetry, tasks.
+//! What every program needs: its frame, its configuration, its log, its tasks.
 
 pub mod address;
 pub mod background;
+pub mod config_file;
 pub mod duration;
+pub mod error_chain;
+pub mod orders;
 pub mod periodic;
+pub mod pid_file;
+pub mod program;
 pub mod regular_file;
 pub mod secret;
 pub mod shutdown;

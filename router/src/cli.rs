@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use component::error_chain::error_chain;
 use component::telemetry::Level;
 
 pub use self::http::{Client, ClientError};
@@ -88,7 +89,7 @@ pub fn run(command: &Command, config: &AdminConfig) -> io::Result<ExitCode> {
             } else {
                 NO
             };
-            writeln!(io::stderr(), "router: {}", described(&error))?;
+            writeln!(io::stderr(), "router: {}", error_chain(&error))?;
             Ok(ExitCode::from(code))
         }
     }
@@ -122,18 +123,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         _ => {}
     }
     address
-}
-
-/// An error with all its reasons on one line.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(reason) = cause {
-        text.push_str(": ");
-        text.push_str(&reason.to_string());
-        cause = reason.source();
-    }
-    text
 }
 
 #[cfg(test)]

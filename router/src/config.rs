@@ -23,20 +23,19 @@ mod unserved;
 mod workers;
 
 use std::collections::HashSet;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use component::address::is_local;
-use component::regular_file;
+use component::config_file::{self, ConfigFile, ENVIRONMENT, text_of};
 use component::telemetry::Output;
-use component::yaml::{self, Content, Fault, Keys, Line, Report, Variables};
-use router_core::error_page::{BadTemplate, ErrorPage};
+use component::yaml::{self, Content, Keys, Report};
+use router_core::error_page::ErrorPage;
 use router_core::own_listeners::OwnListeners;
 
 pub use admin::{AdminConfig, Credentials};
 pub use backend::BackendConfig;
 pub use bus::{BusConfig, BusServer, BusTls};
-pub use check::{Checked, Depth};
+pub use component::config_file::{Checked, ConfigError, Depth, Loaded};
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol};
 pub use headers::{
@@ -105,135 +104,8 @@ impl Default for Config {
     }
 }
 
-/// A configuration and what its author should know about the file.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The configuration.
-    pub config: Config,
-    /// `file:line: remark` each.
-    pub warnings: Vec<String>,
-}
-
-/// Why a file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It cannot be read.
-    #[error("{}: cannot be read", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It can be read, but not used.
-    #[error("{}", .0.join("\n"))]
-    Faults(
-        /// `file:line: reason` each, at least one.
-        Vec<String>,
-    ),
-    /// The error page cannot be filled in.
-    #[error("{}: {source}", file.display())]
-    ErrorPage {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: BadTemplate,
-    },
-}
-
-impl Config {
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or holds something that cannot be used; all such places are named.
-    pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-        Self::read(&file.display(), &text_of(file)?).loaded()
-    }
-
-    /// Reads and checks the text of a file that messages call `file`.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`](Self::load).
-    pub fn parse(file: &dyn fmt::Display, text: &str) -> Result<Loaded, ConfigError> {
-        Self::read(file, text).loaded()
-    }
-
-    /// As [`parse`](Self::parse), but what can be understood of a file with mistakes is there, too.
-    fn read(file: &dyn fmt::Display, text: &str) -> Read {
-        let lines = |faults: &[Fault]| faults.iter().map(|f| in_file(file, f)).collect::<Vec<_>>();
-        let mut config = Self::default();
-        let mut report = Report::default();
-        match yaml::parse(text) {
-            Ok(root) => config.take(root, &mut report),
-            Err(fault) => report.faults.push(fault),
-        }
-        report.faults.sort_by_key(|fault| fault.place);
-        Read {
-            config,
-            faults: lines(&report.faults),
-            warnings: lines(&report.warnings),
-        }
-    }
-
-    fn take(&mut self, mut root: yaml::Node, report: &mut Report) {
-        if says_nothing(&root) {
-            return report.fault(root.place, "the file says nothing");
-        }
-        let known = Self::default().lines();
-        let ours = ours::is_ours(&root, &known);
-        if ours {
-            yaml::expand(&mut root, ENVIRONMENT, report);
-            ours::refuse_empty_lists(&root, &known, report);
-        } else {
-            self.logging.output = Output::Stdout;
-        }
-        yaml::read(&root, report, |keys| self.keys(keys));
-        if let Some(routes) = root.get("routes") {
-            routes::refuse_doubles(routes, &HashSet::new(), report);
-        }
-        unserved::judge(&root, report);
-        ours::judge(ours, report);
-    }
-
-    /// The page that answers of the router's own are put into, if one is configured.
-    ///
-    /// # Errors
-    /// The file cannot be read, or wants something filled in that there is not.
-    pub fn error_page(&self) -> Result<Option<ErrorPage>, ConfigError> {
-        let Some(file) = &self.headers.error_page else {
-            return Ok(None);
-        };
-        let page = ErrorPage::parse(&text_of(file)?);
-        page.map(Some).map_err(|source| ConfigError::ErrorPage {
-            file: file.clone(),
-            source,
-        })
-    }
-
-    /// The configuration as YAML that reads back as the same configuration, with secrets masked.
-    #[must_use]
-    pub fn to_yaml(&self) -> String {
-        let mut lines = self.lines();
-        lines.iter_mut().for_each(keep_as_it_is);
-        yaml::render(&lines)
-    }
-
-    /// The example file: every key with its documentation and default.
-    #[must_use]
-    pub fn example() -> String {
-        let mut text = String::from(EXAMPLE_HEAD);
-        text += &yaml::render_documented(&Self::default().lines());
-        text += EXAMPLE_TAIL;
-        unserved::document(&mut text);
-        text
-    }
-
-    /// Every key with its value.
-    fn lines(&self) -> Vec<Line> {
-        yaml::write(|keys| self.clone().keys(keys))
-    }
+impl ConfigFile for Config {
+    const EXAMPLE_HEAD: &'static str = EXAMPLE_HEAD;
 
     fn keys(&mut self, keys: &mut Keys<'_>) {
         frontend::listener_keys(&mut self.listeners, keys);
@@ -251,6 +123,50 @@ impl Config {
         {
             keys.fault("routes", back);
         }
+    }
+
+    fn take(&mut self, mut root: yaml::Node, report: &mut Report) {
+        if says_nothing(&root) {
+            return report.fault(root.place, "the file says nothing");
+        }
+        let known = config_file::lines(&Self::default());
+        let ours = ours::is_ours(&root, &known);
+        if ours {
+            yaml::expand(&mut root, ENVIRONMENT, report);
+            ours::refuse_empty_lists(&root, &known, report);
+        } else {
+            self.logging.output = Output::Stdout;
+        }
+        yaml::read(&root, report, |keys| self.keys(keys));
+        if let Some(routes) = root.get("routes") {
+            routes::refuse_doubles(routes, &HashSet::new(), report);
+        }
+        unserved::judge(&root, report);
+        ours::judge(ours, report);
+    }
+
+    fn add_to_example(text: &mut String) {
+        text.push_str(EXAMPLE_TAIL);
+        unserved::document(text);
+    }
+
+    fn examine(&self, file: &str, depth: Depth, faults: &mut Vec<String>) -> String {
+        check::examine(self, file, depth, faults)
+    }
+}
+
+impl Config {
+    /// The page that answers of the router's own are put into, if one is configured.
+    ///
+    /// # Errors
+    /// The file cannot be read, or wants something filled in that there is not.
+    pub fn error_page(&self) -> Result<Option<ErrorPage>, ConfigError> {
+        let Some(file) = &self.headers.error_page else {
+            return Ok(None);
+        };
+        let page = ErrorPage::parse(&text_of(file)?);
+        let told = |fault| ConfigError::Faults(vec![format!("{}: {fault}", file.display())]);
+        page.map(Some).map_err(told)
     }
 
     /// Where the router will listen, as far as the ports are known.
@@ -325,29 +241,6 @@ const EXAMPLE_TAIL: &str = "
 # --- Keys of gorouter that are not read -----------------------------------------------------------
 ";
 
-/// What was read of a file, however much of it can be used.
-struct Read {
-    config: Config,
-    /// `file:line: reason` each.
-    faults: Vec<String>,
-    /// `file:line: remark` each.
-    warnings: Vec<String>,
-}
-
-impl Read {
-    fn loaded(self) -> Result<Loaded, ConfigError> {
-        if self.faults.is_empty() {
-            let (config, warnings) = (self.config, self.warnings);
-            Ok(Loaded { config, warnings })
-        } else {
-            Err(ConfigError::Faults(self.faults))
-        }
-    }
-}
-
-/// The variables of this process that are text.
-const ENVIRONMENT: Variables<'static> = &|name| std::env::var(name).ok();
-
 /// Whether a file holds no key and no row at all.
 fn says_nothing(root: &yaml::Node) -> bool {
     match &root.content {
@@ -355,31 +248,6 @@ fn says_nothing(root: &yaml::Node) -> bool {
         Content::Map(entries) => entries.is_empty(),
         Content::Scalar(_) | Content::List(_) => false,
     }
-}
-
-/// Writes a `${` so that it is read as one.
-fn keep_as_it_is(line: &mut Line) {
-    fn keep(value: &mut yaml::Output) {
-        match value {
-            yaml::Output::Absent => {}
-            yaml::Output::Scalar(text) => *text = yaml::unexpanded(text),
-            yaml::Output::List(rows) => rows.iter_mut().for_each(keep),
-            yaml::Output::Map(lines) => lines.iter_mut().for_each(keep_as_it_is),
-        }
-    }
-    keep(&mut line.value);
-}
-
-fn text_of(file: &Path) -> Result<String, ConfigError> {
-    regular_file::read_text(file).map_err(|source| ConfigError::Unreadable {
-        file: file.to_owned(),
-        source,
-    })
-}
-
-fn in_file(file: &dyn fmt::Display, fault: &Fault) -> String {
-    let colon = if fault.place.line > 0 { ":" } else { ": " };
-    format!("{file}{colon}{fault}")
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ fn a_backend_that_is_named_by_its_host() {
     let yaml = TestRouter::builder()
         .to_yaml()
         .replace("routes:\n  []\n", &routes);
-    let loaded = router::config::Config::parse(&"router.yml", &yaml).unwrap();
+    let loaded =
+        component::config_file::parse::<router::config::Config>(&"router.yml", &yaml).unwrap();
     let router = TestRouter::from_config(loaded.config);
     for _ in 0..2 {
         assert_eq!(router.client().get("a.test", "/").text(), "found");

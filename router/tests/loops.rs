@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use component::config_file;
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
 use router::process::server::Router;
@@ -76,7 +77,9 @@ async fn a_route_to_a_listener_of_the_router_keeps_it_from_starting() {
         "listeners: ['127.0.0.1:0']\nstatus: {{port: off, routes: {{port: 0}}}}\n\
          routes: [{{uris: [a.test], backends: ['127.0.0.1:{port}']}}]"
     );
-    let mut config = Config::parse(&"router.yml", &yaml).unwrap().config;
+    let mut config = config_file::parse::<Config>(&"router.yml", &yaml)
+        .unwrap()
+        .config;
     config.listeners[0].address = format!("0.0.0.0:{port}").parse().unwrap();
     let error = Router::start(config, LogLevel::detached(Level::Error))
         .await

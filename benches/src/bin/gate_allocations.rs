@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use anyhow::{Context as _, Result, ensure};
 use benches::gate;
 use benches::traffic::{self, Clients};
+use component::config_file;
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
 use router::process::server::Router;
@@ -86,7 +87,7 @@ fn main() -> Result<ExitCode> {
     uncounted();
     let backend = traffic::backend(uncounted)?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = Config::parse(&"gate", &traffic::config(any, any, backend))?.config;
+    let config = config_file::parse::<Config>(&"gate", &traffic::config(any, any, backend))?.config;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 
 use clap::{Args as Group, Parser};
+use component::config_file;
+use component::program::{Common, VERSION};
 use component::secret::Secret;
 
 use crate::cli::Command;
@@ -13,36 +14,17 @@ use crate::config::{AdminConfig, Config, ConfigError, Credentials};
 ///
 /// With -c FILE alone it serves. A gorouter.yml is accepted as FILE; --print-example shows all keys.
 #[derive(Debug, Parser)]
-#[command(name = "router", version, arg_required_else_help = true)]
+#[command(name = "router", version = VERSION, arg_required_else_help = true)]
 pub struct Args {
-    /// The configuration, in YAML.
-    #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// What to do with FILE instead of serving.
+    /// What every program takes.
     #[command(flatten)]
-    pub instead: Instead,
+    pub common: Common,
     /// How to reach a running router.
     #[command(flatten)]
     pub target: Target,
     /// Asks a running router.
     #[command(subcommand)]
     pub command: Option<Command>,
-}
-
-/// What to do instead of serving.
-#[derive(Clone, Copy, Debug, Group)]
-#[group(multiple = false)]
-pub struct Instead {
-    /// Check FILE and the files that it names: print "ok" and what they amount to, or each line at
-    /// fault.
-    #[arg(long, requires = "config")]
-    pub check: bool,
-    /// Print the configuration that FILE amounts to, with secrets masked.
-    #[arg(long, requires = "config")]
-    pub print_config: bool,
-    /// Print a documented FILE with every key and its default.
-    #[arg(long)]
-    pub print_example: bool,
 }
 
 /// Where a running router answers questions. What is not given here comes from FILE.
@@ -66,8 +48,8 @@ impl Args {
     ///
     /// FILE is given and cannot be used.
     pub fn admin(&self, password: Option<&str>) -> Result<AdminConfig, ConfigError> {
-        let mut admin = match &self.config {
-            Some(file) => Config::load(file)?.config.admin,
+        let mut admin = match &self.common.config {
+            Some(file) => config_file::load::<Config>(file)?.config.admin,
             None => AdminConfig::default(),
         };
         if let Some(address) = self.target.admin {

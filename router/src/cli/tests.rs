@@ -115,16 +115,16 @@ async fn errors_say_what_to_do() {
         .unwrap_err();
     assert!(!refused.is_unreachable());
     assert!(
-        described(&refused).contains("404"),
+        error_chain(&refused).contains("404"),
         "{}",
-        described(&refused)
+        error_chain(&refused)
     );
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let lost = ask(&Command::Top, &Client::new(nobody, None), &mut Vec::new())
         .await
         .unwrap_err();
     assert!(lost.is_unreachable());
-    let text = described(&lost);
+    let text = error_chain(&lost);
     assert!(
         text.starts_with("no router answers on 127.0.0.1:1: "),
         "{text}"

@@ -1,83 +1,51 @@
 //! A file and all that it names, looked at together.
 
 use std::collections::HashSet;
-use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use bus::Bus;
 use component::address::ListenAddress;
+use component::config_file::{in_file, text_of};
+use component::error_chain::error_chain;
 use rustix::fs::{Access, access};
 
-use super::{Config, ConfigError, Read, in_file, leads_back, parse_routes, route_keys, text_of};
+use super::{Config, Depth, leads_back, parse_routes, route_keys};
 
-/// A configuration that can be used, with the files that it names.
-#[derive(Clone, Debug)]
-pub struct Checked {
-    /// The configuration.
-    pub config: Config,
-    /// `file:line: remark` each.
-    pub warnings: Vec<String>,
-    /// What it amounts to: `3 listeners, 10 routes, no bus`.
-    pub summary: String,
-}
-
-/// How closely the named files are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// What the router reads when it starts.
-    Start,
-    /// Also whether what it writes later can be written.
-    All,
+/// Adds what cannot be used of the files that `config` names to `faults`, and returns what it amounts
+/// to: `3 listeners, 10 routes, no bus`.
+pub(super) fn examine(
+    config: &Config,
+    name: &str,
+    depth: Depth,
+    faults: &mut Vec<String>,
+) -> String {
+    let filed = config.filed_routes().unwrap_or_else(|more| {
+        faults.extend(more);
+        0
+    });
+    if let Err(error) = config.error_page() {
+        faults.push(error_chain(&error));
+    }
+    if let Some(bus) = &config.bus
+        && let Err(error) = Bus::check(&bus.options("router", 1))
+    {
+        faults.push(format!("{name}: {}", error_chain(&error)));
+    }
+    if depth == Depth::All {
+        faults.extend(config.unwritable().map(|fault| format!("{name}: {fault}")));
+    }
+    config.summary(filed)
 }
 
 impl Config {
-    /// Reads a file and the files that it names.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or something in it or in those that it names cannot be used; all
-    /// such places are named.
-    pub fn check(file: &Path, depth: Depth) -> Result<Checked, ConfigError> {
-        let name = file.display();
-        let Read {
-            config,
-            mut faults,
-            warnings,
-        } = Self::read(&name, &text_of(file)?);
-        let filed = config.filed_routes().unwrap_or_else(|more| {
-            faults.extend(more);
-            0
-        });
-        if let Err(error) = config.error_page() {
-            faults.push(told(&error));
-        }
-        if let Some(bus) = &config.bus
-            && let Err(error) = Bus::check(&bus.options("router", 1))
-        {
-            faults.push(format!("{name}: {}", told(&error)));
-        }
-        if depth == Depth::All {
-            faults.extend(config.unwritable().map(|fault| format!("{name}: {fault}")));
-        }
-        if !faults.is_empty() {
-            return Err(ConfigError::Faults(faults));
-        }
-        let summary = config.summary(filed);
-        Ok(Checked {
-            config,
-            warnings,
-            summary,
-        })
-    }
-
     /// How many routes the routes file holds, or each place in it that cannot be used.
     fn filed_routes(&self) -> Result<usize, Vec<String>> {
         let Some(file) = &self.routes_file else {
             return Ok(0);
         };
-        let text = text_of(file).map_err(|error| vec![told(&error)])?;
+        let text = text_of(file).map_err(|error| vec![error_chain(&error)])?;
         let taken: HashSet<_> = route_keys(&self.routes).collect();
         let routes = parse_routes(&text, &taken).map_err(|faults| {
             let line = |fault| in_file(&file.display(), fault);
@@ -161,19 +129,9 @@ fn writable(file: &Path, folder: Folder) -> io::Result<()> {
     }
 }
 
-/// The error and what caused it, on one line.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
+    use component::config_file;
     use tests_kit::TempDir;
 
     use super::*;
@@ -186,7 +144,7 @@ mod tests {
         }
         let folder = directory.path().display().to_string();
         let file = directory.file("c.yml", yaml.replace('@', &folder));
-        match Config::check(&file, Depth::All) {
+        match config_file::check::<Config>(&file, Depth::All) {
             Ok(checked) => Ok(checked.summary),
             Err(error) => Err(error
                 .to_string()

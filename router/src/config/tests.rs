@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use component::config_file;
 use component::secret::Secret;
 use component::telemetry::{Level, Lines, Timestamp};
 use router_core::access_log::ExtraField;
@@ -11,8 +12,8 @@ use router_core::route::RouteKey;
 
 use super::*;
 
-fn load(text: &str) -> Loaded {
-    Config::parse(&"router.yml", text).unwrap_or_else(|error| panic!("{error}"))
+fn load(text: &str) -> Loaded<Config> {
+    config_file::parse::<Config>(&"router.yml", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn config(text: &str) -> Config {
@@ -22,7 +23,7 @@ fn config(text: &str) -> Config {
 /// The complaints about a file that must not be accepted.
 #[track_caller]
 fn refuse(text: &str, expected: &str) {
-    match Config::parse(&"router.yml", text) {
+    match config_file::parse::<Config>(&"router.yml", text) {
         Ok(_) => panic!("accepted:\n{text}"),
         Err(error) => assert_eq!(error.to_string(), expected, "{text}"),
     }
@@ -60,7 +61,7 @@ fn a_file_that_says_little_is_the_default() {
 #[test]
 fn the_example_file_is_the_default() {
     let file = include_str!("../../router.example.yml");
-    let example = Config::example();
+    let example = config_file::example::<Config>();
     assert!(
         file == example,
         "router.example.yml is out of date: cargo run -p router -- --print-example > router/router.example.yml"
@@ -72,7 +73,7 @@ fn the_example_file_is_the_default() {
 
 #[test]
 fn every_key_is_documented() {
-    fn check(lines: &[Line]) {
+    fn check(lines: &[yaml::Line]) {
         for line in lines {
             assert!(!line.doc.is_empty(), "{}", line.name);
             if let yaml::Output::Map(lines) = &line.value {
@@ -189,7 +190,7 @@ fn rules_for_headers_are_words() {
     assert_eq!(chosen.client_cert, ForwardedClientCert::AlwaysForward);
     assert_eq!(chosen.via, ViaConfig::Off);
     assert_eq!(chosen.underscores, Underscores::Drop);
-    assert_eq!(config(&config(text).to_yaml()).headers, chosen);
+    assert_eq!(config(&config_file::to_yaml(&config(text))).headers, chosen);
 }
 
 #[test]
@@ -346,7 +347,7 @@ fn what_is_printed_reads_back() {
         "workers: 7",
     ] {
         let mut expected = config(text);
-        let printed = expected.to_yaml();
+        let printed = config_file::to_yaml(&expected);
         for secret in ["0123456", "1e5", "MIIE", "s3cret", "\"22\"", " 22\n"] {
             assert!(!printed.contains(secret), "{secret} in {printed}");
         }
@@ -355,7 +356,7 @@ fn what_is_printed_reads_back() {
         assert_eq!(config, expected, "{printed}");
         let unexpected = |warning: &&String| !warning.ends_with(NO_BUS);
         assert_eq!(warnings.iter().find(unexpected), None, "{printed}");
-        assert_eq!(config.to_yaml(), printed);
+        assert_eq!(config_file::to_yaml(&config), printed);
     }
 }
 
@@ -862,7 +863,9 @@ fn the_log_goes_where_its_readers_look() {
 #[test]
 fn quotes_that_are_missing_are_told() {
     let check = |text: &str, hint: &str| {
-        let error = Config::parse(&"router.yml", text).unwrap_err().to_string();
+        let error = config_file::parse::<Config>(&"router.yml", text)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(&format!("quote it: \"{hint}\"")), "{error}");
     };
     check("routes:\n- uris: [*.example.com]\n", "*.example.com");

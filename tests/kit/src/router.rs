@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use component::config_file;
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
 use router::io::clock::Clock;
@@ -105,7 +106,7 @@ impl RouterBuilder {
     #[must_use]
     pub fn start(&self) -> TestRouter {
         let yaml = self.to_yaml();
-        let loaded = Config::parse(&"router.yml", &yaml);
+        let loaded = config_file::parse::<Config>(&"router.yml", &yaml);
         TestRouter::from_config(loaded.expect("a configuration without a fault").config)
     }
 }
