@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn secrets_stay_out_of_debug_output() {
         let login = Login {
-            user: "router".to_owned(),
+            user: "program".to_owned(),
             password: "hunter2".to_owned(),
         };
         let identity = Identity {

@@ -43,15 +43,15 @@ mod tests {
         let check = |pattern, subject, expected| {
             assert_eq!(selects(pattern, subject), expected, "{pattern} {subject}");
         };
-        check("router.register", "router.register", true);
-        check("router.register", "router.unregister", false);
-        check("router.*", "router.register", true);
-        check("router.*", "router", false);
-        check("router.*", "router.a.b", false);
-        check("*.greet", "router.greet", true);
-        check("router.>", "router.a.b", true);
-        check("router.>", "router", false);
-        check(">", "router", true);
+        check("app.register", "app.register", true);
+        check("app.register", "app.unregister", false);
+        check("app.*", "app.register", true);
+        check("app.*", "app", false);
+        check("app.*", "app.a.b", false);
+        check("*.greet", "app.greet", true);
+        check("app.>", "app.a.b", true);
+        check("app.>", "app", false);
+        check(">", "app", true);
     }
 
     #[test]
@@ -60,9 +60,9 @@ mod tests {
             assert_eq!(is_pattern(text), pattern, "{text:?} as a pattern");
             assert_eq!(is_subject(text), subject, "{text:?} as a subject");
         };
-        check("router.start", true, true);
-        check("router.*", true, false);
-        check("router.>", true, false);
+        check("app.start", true, true);
+        check("app.*", true, false);
+        check("app.>", true, false);
         check("a.>.b", false, false);
         check("", false, false);
         check("a..b", false, false);

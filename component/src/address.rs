@@ -110,7 +110,7 @@ mod tests {
             ("0.0.0.0:0", "0.0.0.0:0"),
             ("localhost:80", "127.0.0.1:80"),
             ("[fe80::1]:80", "[fe80::1]:80"),
-            ("unix:/run/router.sock", "unix:/run/router.sock"),
+            ("unix:/run/program.sock", "unix:/run/program.sock"),
         ] {
             let address: ListenAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), printed);

@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 
 use crate::threads;
 
-/// How far such a thread stands back. Beside a busy worker on the same CPU it still gets a quarter of
-/// the time, which is ten times what 100,000 routes need.
+/// How far such a thread stands back. Beside a busy thread on the same CPU it still gets a quarter of
+/// the time.
 const NICENESS: i32 = 5;
 
 /// Starts a thread that a worker which has something to do need not wait for: a burst of registrations

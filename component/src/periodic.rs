@@ -21,7 +21,7 @@ pub struct Periodic {
 pub enum Turn {
     /// One of many.
     Next,
-    /// The last one; the router stops.
+    /// The last one; the program stops.
     Last,
 }
 

@@ -1,7 +1,7 @@
 //! The process's own log: one subscriber, a level that can be changed while it runs, and a thread
 //! that writes.
 //!
-//! An event is an object with a name: the message is the name (`gorouter.started`), everything else
+//! An event is an object with a name: the message is the name (`program.started`), everything else
 //! is a field. Whoever logs formats a line and leaves it in a queue; only the thread waits for the
 //! pipe or terminal at the other end.
 
@@ -103,7 +103,7 @@ impl FromStr for Level {
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lines {
-    /// One JSON object a line, with the members that gorouter writes.
+    /// One JSON object a line, with the members that the programs of Cloud Foundry write.
     #[default]
     Json,
     /// For people.
@@ -279,7 +279,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::info!(target: "chatter::client", "connected");
             tracing::warn!(target: "chatter::client", "lost");
-            tracing::info!(target: "router", "started");
+            tracing::info!(target: "program", "started");
             layer.0.set(Level::Debug);
             tracing::info!(target: "chatter::client", "connected");
         });

@@ -1,7 +1,8 @@
 //! What the access log and the figures tell of each kind of exchange.
 
 use serde_json::Value;
-use tests_kit::{Backend, Conversation, Logged, PATIENCE, TestRouter, eventually, script};
+use tests_kit::{Backend, Conversation, PATIENCE, eventually, script};
+use tests_kit_router::{Logged, TestRouter};
 
 #[track_caller]
 fn check(line: &Value, expected: &[(&str, Value)]) {

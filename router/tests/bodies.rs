@@ -1,6 +1,7 @@
 //! Bodies of every framing and size, both ways.
 
-use tests_kit::{Backend, Conversation, End, Gate, TestRouter, script};
+use tests_kit::{Backend, Conversation, End, Gate, script};
+use tests_kit_router::TestRouter;
 
 /// Bytes in which a lost, doubled or moved piece shows.
 fn pattern(length: usize) -> Vec<u8> {

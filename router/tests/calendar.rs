@@ -7,7 +7,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use router::io::clock::Sighting;
-use tests_kit::{Backend, Client, PATIENCE, TestRouter, eventually, script};
+use tests_kit::{Backend, Client, PATIENCE, eventually, script};
+use tests_kit_router::TestRouter;
 
 /// The Date of an answer of the router's own, and the X-Request-Start that the backend got, both in
 /// seconds of the Unix epoch.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tests_kit::{Backend, Conversation, End, Gate, TestRouter, eventually, script};
+use tests_kit::{Backend, Conversation, End, Gate, eventually, script};
+use tests_kit_router::TestRouter;
 
 /// Well before the backends here would give up by themselves.
 const SOON: Duration = Duration::from_secs(4);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Conversation, End, Gate, PATIENCE, TestRouter, eventually, script};
+use tests_kit::{Backend, Conversation, End, Gate, PATIENCE, eventually, script};
+use tests_kit_router::TestRouter;
 
 const REFUSAL: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig";
 

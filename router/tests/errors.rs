@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use tests_kit::{Backend, Response, TestRouter, script};
+use tests_kit::{Backend, Response, script};
+use tests_kit_router::TestRouter;
 
 struct Expected<'a> {
     status: u16,

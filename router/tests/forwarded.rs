@@ -1,6 +1,7 @@
 //! What the router says to a backend about the client, and to the client about itself.
 
-use tests_kit::{Backend, Head, Response, TestRouter, script};
+use tests_kit::{Backend, Head, Response, script};
+use tests_kit_router::TestRouter;
 
 /// Sends these fields through a router with that configuration: what the backend got, and what
 /// the client got back.

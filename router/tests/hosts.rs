@@ -1,6 +1,7 @@
 //! Names that hosts may have.
 
-use tests_kit::{Backend, TestRouter, script};
+use tests_kit::{Backend, script};
+use tests_kit_router::TestRouter;
 
 #[test]
 fn hosts_with_sub_delimiters_are_served() {

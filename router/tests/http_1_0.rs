@@ -1,7 +1,8 @@
 //! HTTP/1.0 on either side.
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, TestRouter, script};
+use tests_kit::{Backend, script};
+use tests_kit_router::TestRouter;
 
 #[test]
 fn an_old_client_is_closed_after_its_answer() {

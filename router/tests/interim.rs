@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Conversation, Gate, Head, TestRouter, script};
+use tests_kit::{Backend, Conversation, Gate, Head, script};
+use tests_kit_router::TestRouter;
 
 #[test]
 fn a_client_that_waits_for_100_gets_it_from_the_backend() {

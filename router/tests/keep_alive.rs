@@ -1,7 +1,8 @@
 //! Connections that serve more than one request, on both sides.
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, TestRouter, eventually, script};
+use tests_kit::{Backend, eventually, script};
+use tests_kit_router::TestRouter;
 
 #[test]
 fn one_client_connection_serves_many_requests_over_one_backend_connection() {

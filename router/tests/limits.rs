@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tests_kit::client::Closed;
-use tests_kit::{
-    Backend, Client, Conversation, End, Gate, PATIENCE, TestRouter, eventually, script,
-};
+use tests_kit::{Backend, Client, Conversation, End, Gate, PATIENCE, eventually, script};
+use tests_kit_router::TestRouter;
 
 fn status(client: &mut Client, message: impl AsRef<[u8]>) -> u16 {
     client.try_send(message).ok();

@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 
-use tests_kit::{Backend, Client, PATIENCE, TempDir, TestRouter, eventually, script};
+use tests_kit::{Backend, Client, PATIENCE, TempDir, eventually, script};
+use tests_kit_router::TestRouter;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 

@@ -7,7 +7,8 @@ use component::config_file;
 use component::telemetry::{Level, LogLevel};
 use router::config::Config;
 use router::process::server::Router;
-use tests_kit::{Backend, Client, Conversation, Head, Response, TestRouter};
+use tests_kit::{Backend, Client, Conversation, Head, Response};
+use tests_kit_router::TestRouter;
 
 /// A backend that passes each request on to the router, as a proxy on the way would.
 fn detour(router: Arc<OnceLock<SocketAddr>>) -> Backend {

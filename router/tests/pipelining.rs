@@ -1,7 +1,8 @@
 //! Requests that are sent before the answer to the one before.
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Gate, TestRouter, script};
+use tests_kit::{Backend, Gate, script};
+use tests_kit_router::TestRouter;
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")

@@ -8,9 +8,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tests_kit::{
-    Backend, Conversation, Fault, FaultProxy, Response, TestRouter, eventually, script,
-};
+use tests_kit::{Backend, Conversation, Fault, FaultProxy, Response, eventually, script};
+use tests_kit_router::TestRouter;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello";
 

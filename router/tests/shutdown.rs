@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Client, End, Gate, TestRouter, eventually, script};
+use tests_kit::{Backend, Client, End, Gate, eventually, script};
+use tests_kit_router::TestRouter;
 
 #[test]
 fn a_request_under_way_is_finished_before_the_end() {

@@ -1,6 +1,7 @@
 //! Answers that take their time: what has come leaves at once.
 
-use tests_kit::{Backend, Conversation, Gate, TestRouter};
+use tests_kit::{Backend, Conversation, Gate};
+use tests_kit_router::TestRouter;
 
 /// A backend that sends `head` and one event, and the next one when the gate opens.
 fn events(head: &'static str, gate: Gate, frame: fn(&str) -> String) -> Backend {

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tests_kit::{Backend, Conversation, Gate, Logged, TestRouter, script};
+use tests_kit::{Backend, Conversation, Gate, script};
+use tests_kit_router::{Logged, TestRouter};
 
 /// How long each of them has to wait.
 const PAUSE: Duration = Duration::from_millis(700);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tests_kit::client::Closed;
-use tests_kit::{Backend, Client, Conversation, Gate, PATIENCE, TestRouter, eventually, script};
+use tests_kit::{Backend, Client, Conversation, Gate, PATIENCE, eventually, script};
+use tests_kit_router::TestRouter;
 
 const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

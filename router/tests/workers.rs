@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tests_kit::{Backend, Client, TestRouter, script};
+use tests_kit::{Backend, Client, script};
+use tests_kit_router::TestRouter;
 
 /// How many connections each worker holds.
 fn by_worker(router: &TestRouter) -> BTreeMap<u64, usize> {

@@ -324,15 +324,9 @@ mod tests {
     #[test]
     fn an_error_about_a_subscription_leaves_the_client_deaf() {
         for (error, expected) in [
-            (
-                r#"Permissions Violation for Subscription to "router.*""#,
-                true,
-            ),
+            (r#"Permissions Violation for Subscription to "app.*""#, true),
             ("maximum subscriptions exceeded", true),
-            (
-                r#"Permissions Violation for Publish to "router.start""#,
-                false,
-            ),
+            (r#"Permissions Violation for Publish to "app.start""#, false),
             ("Invalid Subject", false),
             ("", false),
         ] {
@@ -423,10 +417,10 @@ mod tests {
             }
         };
         check(
-            b"MSG router.register 1 18446744073709551615\r\n",
+            b"MSG app.register 1 18446744073709551615\r\n",
             "18446744073709551615 bytes",
         );
-        check(b"MSG router.register 1 1073741824\r\n", "1073741824 bytes");
+        check(b"MSG app.register 1 1073741824\r\n", "1073741824 bytes");
         check(
             b"HMSG a 1 18446744073709551615 18446744073709551615\r\n",
             "bytes",

@@ -74,7 +74,7 @@ fn line(settings: &Settings, now: Duration, level: Level, fields: &Fields) -> St
     line
 }
 
-/// gorouter's number for a level.
+/// The number of a level, as the tools of Cloud Foundry know it.
 fn number(level: Level) -> u8 {
     match level {
         Level::TRACE | Level::DEBUG => 0,
@@ -244,7 +244,7 @@ mod tests {
     fn logged(lines: Lines, log: impl FnOnce()) -> String {
         let settings = Settings {
             lines,
-            source: "router",
+            source: "program",
             ..Settings::default()
         };
         let kept = Kept(settings, Arc::default());
@@ -255,19 +255,19 @@ mod tests {
     #[test]
     fn an_event_is_a_name_and_fields() {
         let json = logged(Lines::Json, || {
-            tracing::info!(port = 80, secure = false, host = %"a\"b", "gorouter.started");
+            tracing::info!(port = 80, secure = false, host = %"a\"b", "program.started");
         });
         assert_eq!(
             json,
-            "{\"log_level\":1,\"timestamp\":7.000000000,\"message\":\"gorouter.started\",\"source\":\"router\",\
+            "{\"log_level\":1,\"timestamp\":7.000000000,\"message\":\"program.started\",\"source\":\"program\",\
              \"data\":{\"port\":80,\"secure\":false,\"host\":\"a\\\"b\"}}\n"
         );
         let text = logged(Lines::Text, || {
-            tracing::warn!(path = "a b", code = "x", "gorouter.signal.ignored\n\x1b[1m");
+            tracing::warn!(path = "a b", code = "x", "program.signal.ignored\n\x1b[1m");
         });
         assert_eq!(
             text,
-            "7.000000000 WARN  gorouter.signal.ignored  [1m path=\"a b\" code=x\n"
+            "7.000000000 WARN  program.signal.ignored  [1m path=\"a b\" code=x\n"
         );
     }
 

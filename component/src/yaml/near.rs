@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn slips_are_seen_through() {
-        let keys = ["listeners", "routes", "routes_file", "uris", "workers"];
+        let keys = ["listeners", "services", "services_file", "uris", "workers"];
         for (typed, meant) in [
             ("lisetners", Some("listeners")),
             ("listener", Some("listeners")),
-            ("route", Some("routes")),
-            ("route_file", Some("routes_file")),
+            ("service", Some("services")),
+            ("service_file", Some("services_file")),
             ("uri", Some("uris")),
             ("wrokers", Some("workers")),
             ("worker_threads", None),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tests_kit::drains::{self, Drained};
+use tests_kit::HaproxyProgram;
 use tests_kit::load::How;
-use tests_kit::{HaproxyProgram, RouterProgram};
+use tests_kit_router::RouterProgram;
+use tests_kit_router::drains::{self, Drained};
 
 use super::Figures;
 use super::blocking::{self, Wanted};

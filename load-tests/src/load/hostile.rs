@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tests_kit::RouterProgram;
-use tests_kit::hostile::{COLUMNS, PEERS, Row, Times, meet};
+use tests_kit_router::RouterProgram;
+use tests_kit_router::hostile::{COLUMNS, PEERS, Row, Times, meet};
 
 use super::Figures;
 use super::blocking::{self, Wanted};

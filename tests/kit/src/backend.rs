@@ -222,7 +222,7 @@ fn accept(
             let note = move |request: &Request| lock(&shared).requests.push(request.clone());
             let tape = recorded.then_some(tape);
             if let Ok(mut conversation) = Conversation::new(stream, to, tape, Box::new(note)) {
-                // An error is how most conversations end: the router closes, or the test does.
+                // An error is how most conversations end: the other side closes, or the test does.
                 script(&mut conversation).ok();
                 // Only whoever goes on reading knows when the peer has closed as well.
                 conversation.finish().ok();

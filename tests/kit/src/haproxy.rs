@@ -1,4 +1,4 @@
-//! A real HAProxy in front of routers, as a load balancer that asks for their health.
+//! A real HAProxy in front of servers, as a load balancer that asks for their health.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::{TempDir, eventually, free_address};
 
-/// How often it asks each router for its health. One answer that is not 200 takes a router out of
+/// How often it asks each server for its health. One answer that is not 200 takes a server out of
 /// service, one that is brings it back.
 pub const HEALTH_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -128,7 +128,7 @@ impl Haproxy {
         socket.write_all(b"show stat\n").ok()?;
         let mut table = String::new();
         socket.read_to_string(&mut table).ok()?;
-        let row = format!("routers,m{member},");
+        let row = format!("servers,m{member},");
         let row = table.lines().find(|line| line.starts_with(&row))?;
         row.split(',').nth(STATUS_COLUMN).map(str::to_owned)
     }
@@ -172,9 +172,9 @@ defaults
 
 frontend edge
     bind {listen} backlog 4096
-    default_backend routers
+    default_backend servers
 
-backend routers
+backend servers
     balance roundrobin
     option httpchk GET /health
     default-server check inter {interval}ms fall 1 rise 1

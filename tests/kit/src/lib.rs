@@ -1,7 +1,7 @@
-//! Fakes and fixtures: backends, clients, a fault proxy, an in-process router.
+//! Fakes and fixtures: backends, clients, a fault proxy, programs and servers of others.
 //!
 //! Everything here is blocking and runs on threads of its own, so that a test reads from top to
-//! bottom and so that nothing the router does to its runtime can hold up the test that watches it.
+//! bottom and so that nothing that is tested can hold up the test that watches it.
 //! Every wait has a deadline ([`PATIENCE`] unless the test says otherwise), every socket is on
 //! port 0 of the loopback, and every fake stops when it is dropped.
 //!
@@ -14,18 +14,14 @@
 pub mod backend;
 pub mod bytes;
 pub mod client;
-pub mod drains;
 pub mod eventually;
 pub mod fault_proxy;
 pub mod free_address;
 pub mod gate;
 pub mod haproxy;
-pub mod hostile;
 pub mod load;
-pub mod logged;
 pub mod nats;
 pub mod process;
-pub mod router;
 pub mod temp_dir;
 pub mod wire;
 
@@ -37,10 +33,8 @@ pub use free_address::free_address;
 pub use gate::Gate;
 pub use haproxy::HaproxyProgram;
 pub use load::Load;
-pub use logged::Logged;
 pub use nats::{FakeNats, Manner, NatsClient, NatsProgram, NatsServer};
-pub use process::{RouterProcess, RouterProgram};
-pub use router::{RouterBuilder, TestRouter};
+pub use process::{Process, Program};
 pub use temp_dir::TempDir;
 pub use wire::{End, Head};
 

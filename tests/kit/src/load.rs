@@ -77,24 +77,24 @@ impl Tally {
 }
 
 impl Load {
-    /// Starts `clients` that each ask `router` for `/` of one of `hosts` after the other, and keep
+    /// Starts `clients` that each ask `server` for `/` of one of `hosts` after the other, and keep
     /// their connections.
     #[must_use]
-    pub fn start(router: SocketAddr, clients: usize, hosts: &[&str]) -> Self {
-        Self::with_manners(router, &vec![Manner::Kept; clients], hosts)
+    pub fn start(server: SocketAddr, clients: usize, hosts: &[&str]) -> Self {
+        Self::with_manners(server, &vec![Manner::Kept; clients], hosts)
     }
 
     /// Starts a client for each of `manners`. Other manners than [`Manner::Kept`] need a backend
     /// with the script [`app`].
     #[must_use]
-    pub fn with_manners(router: SocketAddr, manners: &[Manner], hosts: &[&str]) -> Self {
+    pub fn with_manners(server: SocketAddr, manners: &[Manner], hosts: &[&str]) -> Self {
         let counts = Arc::<Counts>::default();
         let client = |(at, &manner): (usize, &Manner)| {
             let counts = Arc::clone(&counts);
             let mut hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
             let turn = at % hosts.len().max(1);
             hosts.rotate_left(turn);
-            std::thread::spawn(move || run(router, manner, &hosts, &counts))
+            std::thread::spawn(move || run(server, manner, &hosts, &counts))
         };
         let clients = manners.iter().enumerate().map(client).collect();
         Self { counts, clients }
@@ -156,7 +156,7 @@ impl Drop for Load {
 }
 
 /// One client, to its end: how long its good requests took, in microseconds.
-fn run(router: SocketAddr, manner: Manner, hosts: &[String], counts: &Counts) -> Vec<u32> {
+fn run(server: SocketAddr, manner: Manner, hosts: &[String], counts: &Counts) -> Vec<u32> {
     let mut took = Vec::new();
     let mut requests = hosts.iter().cycle();
     let on_each = if manner == Manner::Short {
@@ -166,7 +166,7 @@ fn run(router: SocketAddr, manner: Manner, hosts: &[String], counts: &Counts) ->
     };
     while !counts.stopping.load(Relaxed) {
         let mut looked = Instant::now();
-        let mut client = match Client::try_connect(router) {
+        let mut client = match Client::try_connect(server) {
             Ok(client) => client,
             Err(error) => {
                 let words = error.to_string();

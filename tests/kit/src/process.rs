@@ -1,6 +1,5 @@
-//! The router program as a process of its own: started, signalled, killed, asked.
+//! A program of ours as a process of its own: started, signalled, killed, asked.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -15,31 +14,24 @@ use serde_json::Value;
 
 use crate::{Client, TempDir, eventually};
 
-/// Keys that a test leaves open: ports that the system chooses, and two workers.
-const DEFAULTS: &[(&str, &str)] = &[
-    ("listeners:", "listeners: [{address: \"127.0.0.1:0\"}]"),
-    ("workers:", "workers: 2"),
-    ("status:", "status: {port: off, routes: {port: 0}}"),
-];
-
-/// The router program, and a directory of its own in which it runs.
+/// A program, and a directory of its own in which it runs.
 #[derive(Debug)]
-pub struct RouterProgram {
+pub struct Program {
     path: PathBuf,
     directory: TempDir,
     descriptors: Option<u64>,
 }
 
-/// A running router program. It is killed when dropped.
+/// A running program. It is killed when dropped.
 #[derive(Debug)]
-pub struct RouterProcess {
+pub struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
 
-impl RouterProgram {
+impl Program {
     /// The program at `path`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -80,33 +72,17 @@ impl RouterProgram {
         self.command()
             .args(arguments)
             .output()
-            .expect("the router program can be started")
+            .expect("the program can be started")
     }
 
-    /// Starts it with this configuration, in which ports may be left open, and does not wait.
+    /// Starts it with this configuration in a file called `name`, and with these variables in its environment, and does not
+    /// wait.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn spawn(&self, yaml: &str) -> RouterProcess {
-        let mut whole = String::new();
-        for (key, line) in DEFAULTS {
-            if !yaml.lines().any(|line| line.starts_with(key)) {
-                writeln!(whole, "{line}").expect("a string takes what is written to it");
-            }
-        }
-        whole.push_str(yaml);
-        self.spawn_as_it_is(&whole, &[])
-    }
-
-    /// Starts it with this configuration and nothing else, and with these variables in its
-    /// environment, and does not wait.
-    ///
-    /// # Panics
-    /// When it cannot be started.
-    #[must_use]
-    pub fn spawn_as_it_is(&self, yaml: &str, variables: &[(&str, &str)]) -> RouterProcess {
-        let file = self.directory.file("router.yml", yaml);
+    pub fn spawn(&self, name: &str, yaml: &str, variables: &[(&str, &str)]) -> Process {
+        let file = self.directory.file(name, yaml);
         let mut child = self
             .command()
             .arg("-c")
@@ -114,7 +90,7 @@ impl RouterProgram {
             .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the router program can be started");
+            .expect("the program can be started");
         let stderr = child.stderr.take().expect("it was piped");
         let stdout = child.stdout.take().expect("it was piped");
         let (log, output) = (Arc::default(), Arc::default());
@@ -122,23 +98,12 @@ impl RouterProgram {
             reader(stderr, vec![Arc::clone(&log)]),
             reader(stdout, vec![Arc::clone(&log), Arc::clone(&output)]),
         ];
-        RouterProcess {
+        Process {
             child,
             log,
             output,
             readers,
         }
-    }
-
-    /// As [`Self::spawn`], and waits until it has started.
-    ///
-    /// # Panics
-    /// When it does not.
-    #[must_use]
-    pub fn start(&self, yaml: &str) -> RouterProcess {
-        let router = self.spawn(yaml);
-        router.until_logged("gorouter.started");
-        router
     }
 
     fn command(&self) -> Command {
@@ -161,7 +126,7 @@ impl RouterProgram {
     }
 }
 
-impl RouterProcess {
+impl Process {
     /// The id of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -269,7 +234,7 @@ impl RouterProcess {
 
     fn fail(&self, wanted: &str) -> ! {
         std::panic::panic_any(format!(
-            "the router's log does not tell of {wanted}:\n{}",
+            "the log does not tell of {wanted}:\n{}",
             self.log()
         ))
     }
@@ -279,7 +244,7 @@ impl RouterProcess {
     /// # Panics
     /// When it has ended and was waited for.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the router is our child");
+        kill_process(Pid::from_child(&self.child), signal).expect("it is our child");
     }
 
     /// Ends it at once, as a crash would.
@@ -296,7 +261,7 @@ impl RouterProcess {
     pub fn ended(&mut self, limit: Duration) -> Option<ExitStatus> {
         let mut status = None;
         let ended = eventually(limit, || {
-            status = self.child.try_wait().expect("the router is our child");
+            status = self.child.try_wait().expect("it is our child");
             status.is_some()
         });
         if ended {
@@ -323,7 +288,7 @@ impl RouterProcess {
     }
 }
 
-impl Drop for RouterProcess {
+impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
         for reader in self.readers.drain(..) {

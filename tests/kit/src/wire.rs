@@ -1,7 +1,7 @@
 //! Reading HTTP/1 messages off a socket.
 //!
-//! Strict where the sender under test is the router (framing is taken at its word, and a body that
-//! ends early says so), lenient where it does not matter. Deliberately not the router's codec: a
+//! Strict where the sender is under test (framing is taken at its word, and a body that
+//! ends early says so), lenient where it does not matter. Deliberately not the codec of what is tested: a
 //! test that read with the code under test would share its mistakes.
 
 use std::io::{self, ErrorKind, Read, Write};

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
-use tests_kit::{Backend, Load, PATIENCE, RouterProgram, eventually, script};
+use tests_kit::{Backend, Load, PATIENCE, eventually, script};
+use tests_kit_router::RouterProgram;
 
 /// The value of `name:"value"` in a line.
 fn field<'a>(line: &'a str, name: &str) -> &'a str {

@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tests_kit::client::Closed;
-use tests_kit::{Client, Gate, PATIENCE, RouterProcess, RouterProgram, eventually};
+use tests_kit::{Client, Gate, PATIENCE, eventually};
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -14,9 +14,10 @@ use std::thread::JoinHandle;
 use router::routes::Routes;
 use router_core::table::RouteTable;
 use tests_kit::{
-    Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterBuilder, TempDir,
-    TestRouter, eventually, script,
+    Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, TempDir, eventually, script,
 };
+use tests_kit_router::Registrar as _;
+use tests_kit_router::{RouterBuilder, TestRouter};
 
 /// Routes that are spoken of in one message: more than the table's writer looks at in one go.
 const ROUTES: usize = 3000;

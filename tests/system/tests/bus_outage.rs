@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tests_kit::load::Tally;
 use tests_kit::{
-    Backend, FaultProxy, Gate, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProcess,
-    RouterProgram, eventually, script,
+    Backend, FaultProxy, Gate, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, eventually,
+    script,
 };
+use tests_kit_router::Registrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

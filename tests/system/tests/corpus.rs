@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tests_kit::TestRouter;
+use tests_kit_router::TestRouter;
 use tests_system::corpus::{self, Scorecard, Stage};
 
 /// Rows that are played at a time: most of a row is waiting for the other side.

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use tests_kit::{
-    Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProcess, RouterProgram,
-    eventually, script,
-};
+use tests_kit::{Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, eventually, script};
+use tests_kit_router::Registrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

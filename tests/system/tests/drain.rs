@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use tests_kit::HaproxyProgram;
 use tests_kit::load::How;
-use tests_kit::{HaproxyProgram, RouterProgram, drains};
+use tests_kit_router::{RouterProgram, drains};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

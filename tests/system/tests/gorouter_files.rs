@@ -8,9 +8,10 @@ use std::fs;
 
 use serde_json::Value;
 use tests_kit::{
-    Backend, Client, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProcess, RouterProgram,
-    eventually, script,
+    Backend, Client, NatsClient, NatsProgram, NatsServer, PATIENCE, eventually, script,
 };
+use tests_kit_router::Registrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tests_kit::hostile::{PEERS, Peer, Times, meet, table};
-use tests_kit::{PATIENCE, RouterProgram};
+use tests_kit::PATIENCE;
+use tests_kit_router::RouterProgram;
+use tests_kit_router::hostile::{PEERS, Peer, Times, meet, table};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

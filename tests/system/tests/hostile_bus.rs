@@ -7,10 +7,9 @@
 
 use std::time::Duration;
 
-use tests_kit::{
-    Backend, FakeNats, Gate, Load, Manner, PATIENCE, RouterProcess, RouterProgram, eventually,
-    script,
-};
+use tests_kit::{Backend, FakeNats, Gate, Load, Manner, PATIENCE, eventually, script};
+use tests_kit_router::FakeRegistrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

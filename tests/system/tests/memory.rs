@@ -5,7 +5,8 @@
 )]
 
 use rustix::process::{Resource, getrlimit};
-use tests_kit::{Backend, Client, PATIENCE, RouterProcess, RouterProgram, eventually, script};
+use tests_kit::{Backend, Client, PATIENCE, eventually, script};
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 /// The connections to hold, if the system lets us have so many descriptors.
 const WANTED: u64 = 10_000;

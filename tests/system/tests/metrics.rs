@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use tests_kit::{Backend, RouterProgram, script};
+use tests_kit::{Backend, script};
+use tests_kit_router::RouterProgram;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -9,7 +9,8 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use tests_kit::{Backend, PATIENCE, RouterProcess, RouterProgram, eventually, script};
+use tests_kit::{Backend, PATIENCE, eventually, script};
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tests_kit::{
-    Backend, Client, FakeNats, Gate, Manner, PATIENCE, RouterProcess, RouterProgram, eventually,
-    script,
-};
+use tests_kit::{Backend, Client, FakeNats, Gate, Manner, PATIENCE, eventually, script};
+use tests_kit_router::FakeRegistrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

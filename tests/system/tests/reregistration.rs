@@ -1,7 +1,8 @@
 //! Endpoints that are registered again as something else.
 
 use serde_json::json;
-use tests_kit::{Backend, FakeNats, PATIENCE, Response, RouterProgram, eventually, script};
+use tests_kit::{Backend, FakeNats, PATIENCE, Response, eventually, script};
+use tests_kit_router::RouterProgram;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

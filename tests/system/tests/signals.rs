@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tests_kit::load::{How, Loss, Manner, Tally, app};
 use tests_kit::{
-    Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProcess, RouterProgram,
-    eventually, free_address,
+    Backend, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, eventually, free_address,
 };
+use tests_kit_router::Registrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests_kit::{
-    Backend, Client, Gate, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, RouterProgram,
-    eventually, script,
+    Backend, Client, Gate, Load, NatsClient, NatsProgram, NatsServer, PATIENCE, eventually, script,
 };
+use tests_kit_router::Registrar as _;
+use tests_kit_router::RouterProgram;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tests_kit::{
-    Backend, Client, Conversation, End, FakeNats, Gate, PATIENCE, RouterProcess, RouterProgram,
-    eventually, script,
-};
+use tests_kit::{Backend, Client, Conversation, End, FakeNats, Gate, PATIENCE, eventually, script};
+use tests_kit_router::FakeRegistrar as _;
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests_kit::{
-    Backend, Client, FaultProxy, Gate, PATIENCE, RouterProcess, RouterProgram, eventually, script,
-};
+use tests_kit::{Backend, Client, FaultProxy, Gate, PATIENCE, eventually, script};
+use tests_kit_router::{RouterProcess, RouterProgram};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_router-under-test");
 

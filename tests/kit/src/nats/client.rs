@@ -1,6 +1,6 @@
 //! A client of a nats-server, in as much of its protocol as tests need.
 //!
-//! Deliberately not the client that the router uses, and blocking: what was flushed has reached the
+//! Deliberately not the client that programs use, and blocking: what was flushed has reached the
 //! server.
 
 use std::collections::VecDeque;
@@ -62,16 +62,6 @@ impl NatsClient {
         if self.gathered.len() >= GATHERED {
             self.send();
         }
-    }
-
-    /// Publishes what claims these URIs for an endpoint.
-    pub fn register(&mut self, uris: &[&str], endpoint: SocketAddr) {
-        self.publish("router.register", &claim(uris, endpoint));
-    }
-
-    /// Publishes what gives these URIs of an endpoint up.
-    pub fn unregister(&mut self, uris: &[&str], endpoint: SocketAddr) {
-        self.publish("router.unregister", &claim(uris, endpoint));
     }
 
     /// Waits until the server has all that was published and knows all subscriptions.
@@ -142,12 +132,6 @@ impl NatsClient {
     }
 }
 
-/// The registration of an endpoint for these URIs.
-pub(super) fn claim(uris: &[&str], endpoint: SocketAddr) -> String {
-    let (host, port) = (endpoint.ip().to_string(), endpoint.port());
-    serde_json::json!({ "uris": uris, "host": host, "port": port }).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +146,6 @@ mod tests {
             let mut says = NatsClient::connect(server.port());
             says.publish("a.b", "text");
             says.publish("c", "unheard");
-            says.register(&["u"], ([10, 0, 0, 1], 80).into());
             says.publish("a.c", "");
             says.flush();
             let heard = |hears: &mut NatsClient| {

@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::client::claim;
-
 const INFO: &[u8] = b"INFO {\"server_id\":\"fake\",\"max_payload\":1048576,\"headers\":true}\r\n";
 
 /// How long a write to a client that does not read may take.
@@ -44,7 +42,7 @@ struct State {
     manner: Manner,
     stopped: bool,
     accepted: usize,
-    /// The clients, with what each called its subscription to `router.*`.
+    /// The clients, with what each called its first subscription.
     clients: Vec<(TcpStream, Option<String>)>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -103,7 +101,7 @@ impl FakeNats {
         lock(&self.shared).accepted
     }
 
-    /// Whether somebody is subscribed to what registrars say.
+    /// Whether somebody has subscribed to something.
     #[must_use]
     pub fn is_heard(&self) -> bool {
         let state = lock(&self.shared);
@@ -113,17 +111,7 @@ impl FakeNats {
             .any(|(_, subscription)| subscription.is_some())
     }
 
-    /// Delivers what claims these URIs for an endpoint.
-    pub fn register(&self, uris: &[&str], endpoint: SocketAddr) {
-        self.deliver("router.register", claim(uris, endpoint).as_bytes());
-    }
-
-    /// Delivers what gives these URIs of an endpoint up.
-    pub fn unregister(&self, uris: &[&str], endpoint: SocketAddr) {
-        self.deliver("router.unregister", claim(uris, endpoint).as_bytes());
-    }
-
-    /// Delivers any message to whoever listens to registrars.
+    /// Delivers a message to all who have subscribed, whatever they asked for.
     pub fn deliver(&self, subject: &str, payload: &[u8]) {
         let mut state = lock(&self.shared);
         for (client, subscription) in &mut state.clients {
@@ -194,10 +182,13 @@ fn converse(mut client: &TcpStream, shared: &Mutex<State>) {
     for line in BufReader::new(client).lines().map_while(Result::ok) {
         let mut state = lock(shared);
         let manner = state.manner.clone();
-        if let Some(id) = line.strip_prefix("SUB router.* ") {
+        if let Some((_subject, id)) = line
+            .strip_prefix("SUB ")
+            .and_then(|sub| sub.split_once(' '))
+        {
             let is_this = |kept: &TcpStream| kept.peer_addr().ok() == peer;
             if let Some(kept) = state.clients.iter_mut().find(|(kept, _)| is_this(kept)) {
-                kept.1 = Some(id.to_owned());
+                kept.1.get_or_insert_with(|| id.to_owned());
             }
             drop(state);
             if let Manner::EndsWith(head, filler) = manner {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::clients::TURN;
 use super::crowd::Crowd;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Backend, Conversation, FaultProxy, Gate, free_address};
+use tests_kit::{Backend, Conversation, FaultProxy, Gate, free_address};
 
 const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: bad.test\r\nConnection: Upgrade\r\n\
                        Upgrade: websocket\r\n\r\n";

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::Client;
+use tests_kit::Client;
 
 /// A process that is looked at.
 #[derive(Clone, Copy, Debug)]

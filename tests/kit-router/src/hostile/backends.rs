@@ -7,8 +7,8 @@ use super::clients::{SHORT_EXCHANGES, TURN, long_list, requests};
 use super::crowd::Crowd;
 use super::scene::{Ended, Scene, Setup};
 use super::tunnels::Opens;
-use crate::backend::Script;
-use crate::{Backend, Conversation, Gate, script};
+use tests_kit::backend::Script;
+use tests_kit::{Backend, Conversation, Gate, script};
 
 pub(super) const GET: &str = "GET / HTTP/1.1\r\nHost: bad.test\r\n\r\n";
 

@@ -14,7 +14,7 @@ use router::process::server::{Router, Running};
 use router::routes::Routes;
 use tokio::sync::oneshot;
 
-use crate::{Backend, Client};
+use tests_kit::{Backend, Client};
 
 /// What a router under test is made from.
 #[derive(Clone, Debug, Default)]
@@ -153,7 +153,7 @@ impl TestRouter {
                 running.stop(STOPPING).await;
             });
         });
-        let Ok((addresses, admin, routes, clock)) = start.recv_timeout(crate::PATIENCE) else {
+        let Ok((addresses, admin, routes, clock)) = start.recv_timeout(tests_kit::PATIENCE) else {
             std::panic::panic_any("the router did not start".to_owned());
         };
         Self {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::scene::{Ended, Setup};
-use crate::Client;
+use tests_kit::Client;
 
 const INFO: &str = "INFO {\"server_id\":\"x\",\"version\":\"2.10.0\",\"proto\":1,\
                     \"headers\":true,\"max_payload\":1048576}\r\n";
@@ -32,11 +32,11 @@ pub(super) fn endless_message() -> Setup {
                 return Ok(());
             }
             heard.extend_from_slice(&piece[..count]);
-            if crate::bytes::find(&heard, b"PING\r\n").is_some() {
+            if tests_kit::bytes::find(&heard, b"PING\r\n").is_some() {
                 stream.write_all(b"PONG\r\n")?;
                 heard.clear();
             }
-            if crate::bytes::find(&heard, b"SUB ").is_some() {
+            if tests_kit::bytes::find(&heard, b"SUB ").is_some() {
                 stream.write_all(b"MSG router.register 1 18446744073709551615\r\n")?;
                 stream.write_all(&vec![b'a'; 1 << 20])?;
             }

@@ -44,7 +44,7 @@ impl Crowd {
             ended: None,
         };
         for _ in 0..count.min(room()) {
-            let Ok(stream) = TcpStream::connect_timeout(&to, crate::PATIENCE) else {
+            let Ok(stream) = TcpStream::connect_timeout(&to, tests_kit::PATIENCE) else {
                 break;
             };
             stream.set_nodelay(true).ok();
@@ -142,7 +142,7 @@ impl Crowd {
     pub(super) fn told(&self) -> String {
         let mut counts = std::collections::BTreeMap::new();
         for member in &self.members {
-            let status = crate::bytes::text(&member.answer);
+            let status = tests_kit::bytes::text(&member.answer);
             let status = status.split(' ').nth(1).unwrap_or("no answer").to_owned();
             *counts.entry(status).or_insert(0) += 1;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::scene::Ended;
 use super::watch::Used;
-use crate::load::{Latencies, Tally};
+use tests_kit::load::{Latencies, Tally};
 
 /// What holds beside a hostile peer. That no well-behaved request and no health check fails, and
 /// that nothing panics, holds beside all of them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::crowd::Crowd;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Backend, Client, free_address, script};
+use tests_kit::{Backend, Client, free_address, script};
 
 /// The pause between two turns of a crowd.
 pub(super) const TURN: Duration = Duration::from_millis(20);

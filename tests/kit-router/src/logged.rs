@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::{Client, PATIENCE, RouterBuilder, TempDir, TestRouter, eventually};
+use crate::{RouterBuilder, TestRouter};
+use tests_kit::{Client, PATIENCE, TempDir, eventually};
 
 /// A router that logs JSON.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::haproxy::{Haproxy, HaproxyProgram, Member};
-use crate::load::{Manner, Tally, app};
-use crate::{Backend, Load, RouterProcess, RouterProgram, free_address};
+use crate::{RouterProcess, RouterProgram};
+use tests_kit::haproxy::{Haproxy, HaproxyProgram, Member};
+use tests_kit::load::{Manner, Tally, app};
+use tests_kit::{Backend, Load, free_address};
 
 /// The clients: connections that are kept and short ones, and slow bodies both ways.
 pub const CLIENTS: [Manner; 16] = [
@@ -96,7 +97,7 @@ pub fn drain(haproxy: &HaproxyProgram, program: RouterProgram, plan: &Plan<'_>) 
         // Failures are counted, and must not keep the drains from going on.
         let goal = load.good() + BETWEEN;
         assert!(
-            crate::eventually(crate::PATIENCE * 3, || load.good() >= goal),
+            tests_kit::eventually(tests_kit::PATIENCE * 3, || load.good() >= goal),
             "the load stands still"
         );
         took.push(pair.drain(round % 2));

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 pub use row::{Bounds, COLUMNS, Row, table};
 pub use scene::{Ended, Scene, Setup};
 
-use crate::load::Tally;
-use crate::{Backend, Load, RouterProcess, RouterProgram, script};
+use crate::{RouterProcess, RouterProgram};
+use tests_kit::load::Tally;
+use tests_kit::{Backend, Load, script};
 use watch::{Health, Usage, Used};
 
 /// A hostile peer.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::backends::GET;
 use super::clients::TURN;
 use super::scene::{Ended, Scene, Setup};
-use crate::{Client, FaultProxy, NatsClient, NatsProgram, NatsServer, free_address};
+use crate::Registrar as _;
+use tests_kit::{Client, FaultProxy, NatsClient, NatsProgram, NatsServer, free_address};
 
 /// How many requests one may become before it is known to go round.
 const ROUNDS: u64 = 4;
