@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use crate::threads;
 
-/// How far such a thread stands back. Beside a busy thread on the same CPU it still gets a quarter of
+/// How much lower the priority of such a thread is. Beside a busy thread on the same CPU it still gets a quarter of
 /// the time.
 const NICENESS: i32 = 5;
 

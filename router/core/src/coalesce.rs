@@ -45,37 +45,18 @@ impl From<Notice> for Command {
     }
 }
 
-/// What became of an offered [`Notice`].
-#[derive(Debug, PartialEq)]
-pub enum Offered {
-    /// It waits for its turn.
-    Queued,
-    /// It took the place of an earlier one about the same claim.
-    Replaced,
-    /// The queue is full. It was a registration: the next heartbeat says the same again, so it was
-    /// dropped and counted.
-    Dropped,
-    /// The queue and its reserve are full, and this is a withdrawal, which must not be lost. The
-    /// caller holds it, and reads no further, until the queue has been emptied.
-    Full(Notice),
-}
-
-/// A bounded queue, keyed by route and endpoint; the last word about each counts.
+/// What waits, keyed by route and endpoint; the last word about each counts.
 ///
-/// Memory is bounded by the number of claims, never by the number of messages. Registrations have
-/// `capacity` places, withdrawals a reserve of as many again. A withdrawal is never lost: a
-/// registration that follows it takes its place, which leaves the claim as both in their order
-/// would, and one that finds the queue full changes nothing that waits.
+/// Memory is bounded by the number of claims, never by the number of messages; who fills it bounds
+/// that number by [`len`](Self::len). A registration that follows a withdrawal takes its place, which
+/// leaves the claim as both in their order would.
 ///
 /// Claims come out in the order in which they were last spoken of, because the last registration of
 /// a route decides how its endpoints are chosen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Queue {
     waiting: IndexSet<Waiting, FixedState>,
-    capacity: usize,
-    offered: u64,
-    replaced: u64,
-    dropped: u64,
+    turn: u64,
 }
 
 /// Equal to another when it is about the same claim.
@@ -101,41 +82,11 @@ impl Hash for Waiting {
 }
 
 impl Queue {
-    /// An empty queue for `capacity` registrations and as many withdrawals besides.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            waiting: IndexSet::default(),
-            capacity,
-            offered: 0,
-            replaced: 0,
-            dropped: 0,
-        }
-    }
-
-    /// Takes in what the bus says.
-    pub fn offer(&mut self, notice: Notice) -> Offered {
-        let waiting = Waiting {
-            notice,
-            turn: self.offered,
-        };
-        if !self.waiting.contains(&waiting) {
-            let is_register = matches!(waiting.notice, Notice::Register(_));
-            if is_register && self.waiting.len() >= self.capacity {
-                self.dropped += 1;
-                return Offered::Dropped;
-            }
-            if self.waiting.len() >= self.capacity.saturating_mul(2) {
-                return Offered::Full(waiting.notice);
-            }
-        }
-        self.offered += 1;
-        match self.waiting.replace(waiting) {
-            None => Offered::Queued,
-            Some(_) => {
-                self.replaced += 1;
-                Offered::Replaced
-            }
-        }
+    /// Takes in what the bus says, in place of what it said before about the same claim.
+    pub fn put(&mut self, notice: Notice) {
+        let turn = self.turn;
+        self.turn += 1;
+        self.waiting.replace(Waiting { notice, turn });
     }
 
     /// Takes out all that waits, as a batch for the registry. Costs nothing itself; the order is
@@ -154,16 +105,6 @@ impl Queue {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    /// Registrations dropped so far because the queue was full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Messages so far that were overtaken by a later one about the same claim.
-    pub fn replaced(&self) -> u64 {
-        self.replaced
     }
 }
 
@@ -222,52 +163,26 @@ mod tests {
 
     #[test]
     fn the_last_word_counts_and_comes_last() {
-        let mut queue = Queue::new(10);
-        assert_eq!(queue.offer(on(1, "a")), Offered::Queued);
-        assert_eq!(queue.offer(on(2, "a")), Offered::Queued);
-        assert_eq!(queue.offer(off(3)), Offered::Queued);
-        assert_eq!(queue.offer(on(1, "b")), Offered::Replaced);
-        assert_eq!(queue.offer(off(2)), Offered::Replaced);
+        let mut queue = Queue::default();
+        for notice in [on(1, "a"), on(2, "a"), off(3), on(1, "b"), off(2)] {
+            queue.put(notice);
+        }
+        assert_eq!(queue.len(), 3);
         assert_eq!(taken(&mut queue), [off(3), on(1, "b"), off(2)]);
         assert!(queue.is_empty());
-        assert_eq!((queue.replaced(), queue.dropped()), (2, 0));
-    }
-
-    #[test]
-    fn a_full_queue_drops_registrations_and_holds_withdrawals() {
-        let mut queue = Queue::new(2);
-        for claim in 0..2 {
-            queue.offer(on(claim, ""));
-        }
-        assert_eq!(queue.offer(on(2, "")), Offered::Dropped);
-        assert_eq!(
-            queue.offer(on(1, "newer")),
-            Offered::Replaced,
-            "it has its place already"
-        );
-        assert_eq!(queue.offer(off(3)), Offered::Queued);
-        assert_eq!(queue.offer(off(4)), Offered::Queued);
-        assert_eq!(queue.offer(off(5)), Offered::Full(off(5)));
-        assert_eq!((queue.len(), queue.dropped()), (4, 1));
-        assert_eq!(
-            taken(&mut queue),
-            [on(0, ""), on(1, "newer"), off(3), off(4)]
-        );
-        assert_eq!(queue.offer(off(5)), Offered::Queued);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// Whatever is dropped, no claim that was given up last is left standing; and when nothing
-        /// is dropped, the table is the one that all messages in their order would have made.
+        /// However often the queue is emptied, the table is the one that all messages in their order
+        /// would have made, and a claim that was given up last does not stand.
         #[test]
-        fn no_withdrawal_is_lost(
+        fn the_table_is_that_of_all_messages_in_order(
             messages in proptest::collection::vec((0u8..24, any::<bool>(), 0u8..3), 0..120),
-            capacity in 1usize..40,
             take_every in 1usize..40,
         ) {
-            let mut queue = Queue::new(capacity);
+            let mut queue = Queue::default();
             let (mut ours, mut theirs) =
                 (Registry::new(RegistryConfig::default()), Registry::new(RegistryConfig::default()));
             let mut last = BTreeMap::new();
@@ -276,14 +191,11 @@ mod tests {
                     if register { on(claim, &version.to_string()) } else { off(claim) };
                 last.insert(claim, register);
                 theirs.apply(notice.clone().into(), Tick::default());
-                if let Offered::Full(notice) = queue.offer(notice) {
-                    apply(&mut ours, &mut queue);
-                    prop_assert_eq!(queue.offer(notice), Offered::Queued);
-                }
+                queue.put(notice);
                 if number % take_every == 0 {
                     apply(&mut ours, &mut queue);
                 }
-                prop_assert!(queue.len() <= 2 * capacity);
+                prop_assert!(queue.len() <= 24);
             }
             apply(&mut ours, &mut queue);
             for (claim, register) in last {
@@ -292,11 +204,9 @@ mod tests {
                 let stands = table
                     .get(notice.key())
                     .is_some_and(|pool| pool.find(notice.address()).is_some());
-                prop_assert!(register || !stands, "claim {} was given up", claim);
+                prop_assert_eq!(stands, register, "claim {}", claim);
             }
-            if queue.dropped() == 0 {
-                prop_assert_eq!(contents(&ours), contents(&theirs));
-            }
+            prop_assert_eq!(contents(&ours), contents(&theirs));
         }
     }
 

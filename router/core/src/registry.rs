@@ -52,21 +52,17 @@ pub enum Cycle {
     Pruned(Change),
 }
 
-/// How often things happened, since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RegistryCounts {
-    /// Endpoints that were new.
-    pub added: u64,
-    /// Endpoints that came with other facts.
-    pub updated: u64,
-    /// Heartbeats that changed nothing.
-    pub renewed: u64,
-    /// Endpoints removed, for any reason.
-    pub removed: u64,
-    /// Of these, endpoints whose claim had lapsed.
-    pub pruned: u64,
-    /// Messages that would have touched what belongs to the operator.
-    pub refused: u64,
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// Its endpoint is new.
+    Added,
+    /// Its endpoint was there with other facts.
+    Updated,
+    /// It said nothing new.
+    Renewed,
+    /// Its endpoint belongs to the operator, and stays as it is.
+    Refused,
 }
 
 /// The writer's state: the table as it will be seen next, and what is needed to change it.
@@ -80,7 +76,6 @@ pub struct Registry {
     /// Routes without endpoints, and since when.
     empty_since: BTreeMap<RouteKey, Tick>,
     next_id: u64,
-    counts: RegistryCounts,
     last_change: Option<Tick>,
 }
 
@@ -101,7 +96,6 @@ impl Registry {
             bus: Bus::Lost,
             empty_since: BTreeMap::new(),
             next_id: 1,
-            counts: RegistryCounts::default(),
             last_change: None,
         }
     }
@@ -116,11 +110,6 @@ impl Registry {
         self.table.clone()
     }
 
-    /// How often things happened.
-    pub fn counts(&self) -> RegistryCounts {
-        self.counts
-    }
-
     /// When the table last changed.
     pub fn last_change(&self) -> Option<Tick> {
         self.last_change
@@ -130,7 +119,9 @@ impl Registry {
     pub fn apply(&mut self, command: Command, now: Tick) -> Change {
         let mut change = Change::default();
         match command {
-            Command::Register(registration) => self.register(registration, now, &mut change),
+            Command::Register(registration) => {
+                self.register(registration, now, &mut change);
+            }
             Command::Unregister(withdrawal) => self.unregister(&withdrawal, now, &mut change),
             Command::BusLost => self.bus = Bus::Lost,
             Command::BusBack if self.bus == Bus::Lost => self.bus = Bus::Back,
@@ -197,19 +188,26 @@ impl Registry {
         registrations: impl IntoIterator<Item = Registration>,
         now: Tick,
     ) -> u64 {
-        let added = self.counts.added;
+        let mut added = 0;
         for registration in registrations {
             let registration = Registration {
                 origin: Origin::Snapshot,
                 ..registration
             };
             // Nobody is told of these one by one.
-            self.register(registration, now, &mut Change::default());
+            let outcome = self.register(registration, now, &mut Change::default());
+            added += u64::from(outcome == Registered::Added);
         }
-        self.counts.added - added
+        added
     }
 
-    fn register(&mut self, registration: Registration, now: Tick, change: &mut Change) {
+    /// Makes or renews a claim, and adds to `change` what readers see of that.
+    pub fn register(
+        &mut self,
+        registration: Registration,
+        now: Tick,
+        change: &mut Change,
+    ) -> Registered {
         let Registration {
             key,
             facts,
@@ -223,31 +221,32 @@ impl Registry {
             .and_then(|pool| pool.find(facts.address()));
         let Some((index, known)) = known else {
             let endpoint = Endpoint::new(self.fresh_id(), facts, origin, now);
-            return self.add(key, endpoint.with_digest(digest), now, change);
+            self.add(key, endpoint.with_digest(digest), now, change);
+            return Registered::Added;
         };
         if origin.rank() < known.origin().rank() {
-            self.counts.refused += 1;
-        } else if heartbeat::is_repeated(known, &facts, origin) {
-            known.renew(origin, digest, now);
-            self.counts.renewed += 1;
-        } else {
-            let known = Arc::clone(known);
-            let component = self.component(&facts);
-            let id = if known.facts().connects_as(&facts) {
-                known.id()
-            } else {
-                self.fresh_id()
-            };
-            let updated = known.updated(id, facts, origin, now);
-            let updated = updated.with_component(component);
-            let endpoint = Arc::new(updated.with_digest(digest));
-            self.counts.updated += 1;
-            self.edit(&key, |pool, default| {
-                pool.replace(index, Arc::clone(&endpoint), default)
-            });
-            self.last_change = Some(now);
-            change.push(Event::EndpointUpdated { key, endpoint });
+            return Registered::Refused;
         }
+        if heartbeat::is_repeated(known, &facts, origin) {
+            known.renew(origin, digest, now);
+            return Registered::Renewed;
+        }
+        let known = Arc::clone(known);
+        let component = self.component(&facts);
+        let id = if known.facts().connects_as(&facts) {
+            known.id()
+        } else {
+            self.fresh_id()
+        };
+        let updated = known.updated(id, facts, origin, now);
+        let updated = updated.with_component(component);
+        let endpoint = Arc::new(updated.with_digest(digest));
+        self.edit(&key, |pool, default| {
+            pool.replace(index, Arc::clone(&endpoint), default)
+        });
+        self.last_change = Some(now);
+        change.push(Event::EndpointUpdated { key, endpoint });
+        Registered::Updated
     }
 
     fn fresh_id(&mut self) -> EndpointId {
@@ -262,7 +261,6 @@ impl Registry {
         if self.table.get(&key).is_none() {
             change.push(Event::RouteAdded { key: key.clone() });
         }
-        self.counts.added += 1;
         self.edit(&key, |pool, default| {
             pool.insert(Arc::clone(&endpoint), default)
         });
@@ -275,7 +273,7 @@ impl Registry {
         let Withdrawal { key, address } = withdrawal;
         let known = self.table.get(key).and_then(|pool| pool.find(address));
         match known {
-            Some((_, known)) if known.origin().is_operator() => self.counts.refused += 1,
+            Some((_, known)) if known.origin().is_operator() => {}
             Some(_) => self.remove(key, address, Removal::Unregistered, now, change),
             None => {}
         }
@@ -343,8 +341,6 @@ impl Registry {
                 self.empty_since.insert(key.clone(), now);
             }
         }
-        self.counts.removed += 1;
-        self.counts.pruned += u64::from(why == Removal::Stale);
         self.last_change = Some(now);
     }
 

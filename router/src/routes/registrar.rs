@@ -15,6 +15,14 @@ mod report;
 mod retired;
 mod settings;
 mod writer;
+mod writer_epoch;
+#[cfg(test)]
+mod writer_epoch_model;
+
+/// What [`writer_epoch`] is made of; its model puts others in their place.
+mod atomics {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
 
 use std::io;
 use std::sync::Arc;

@@ -68,7 +68,7 @@ pub(super) fn is_repeated(known: &Endpoint, facts: &Facts, origin: Origin) -> bo
 mod tests {
     use super::*;
     use crate::endpoint::Description;
-    use crate::registry::{Command, Registry, RegistryConfig};
+    use crate::registry::{Change, Command, Registered, Registry, RegistryConfig};
 
     fn claim(app: &str, origin: Origin) -> Registration {
         let given = Description {
@@ -107,9 +107,9 @@ mod tests {
                     (endpoint.renewed(), endpoint.origin())
                 };
                 let seen = at(&table);
-                let counts = registry.counts().renewed;
-                registry.apply(Command::Register(claim(app, origin)), later);
-                let expected = registry.counts().renewed > counts;
+                let mut change = Change::default();
+                let outcome = registry.register(claim(app, origin), later, &mut change);
+                let expected = outcome == Registered::Renewed;
                 assert_eq!(renewed, expected, "{before:?} {app} {origin:?}");
                 let seen_renewed = seen == (later, origin);
                 assert_eq!(seen_renewed, renewed, "{before:?} {app} {origin:?}");

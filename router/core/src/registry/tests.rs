@@ -154,7 +154,6 @@ fn a_heartbeat_changes_nothing_but_a_timestamp() {
     assert!(Arc::ptr_eq(&endpoint, &registry.only("a.test")));
     assert_eq!(registry.table().generation(), generation);
     assert_eq!(endpoint.renewed(), at(60));
-    assert_eq!(registry.counts().renewed, 1);
 }
 
 #[test]
@@ -341,7 +340,6 @@ fn plain_claims_lapse_and_tls_claims_do_not() {
     assert_eq!(registry.pruned(THRESHOLD + 1), 1);
     assert_eq!(registry.routes(), ["a.test=y"]);
     assert_eq!(registry.pruned(1_000_000), 0);
-    assert_eq!(registry.counts().pruned, 1);
 }
 
 #[test]
@@ -479,7 +477,6 @@ fn the_operators_routes_belong_to_the_operator() {
             .is_empty()
     );
     assert!(registry.off(1, "a.test", "x").is_empty());
-    assert_eq!(registry.counts().refused, 2);
     registry.on(2, "a.test", host("z"));
     let pool = Arc::clone(
         registry

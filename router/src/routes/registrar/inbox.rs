@@ -1,23 +1,23 @@
 //! What waits for the writer.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicU64, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use router_core::coalesce::{Batch, Notice, Offered, Queue};
+use router_core::coalesce::{Batch, Notice, Queue};
 use router_core::endpoint::{Endpoint, Origin};
 use router_core::registration::Registration;
 use router_core::route::RouteKey;
 use tokio::sync::Notify;
+
+use super::writer_epoch::WriterEpoch;
 
 /// Claims that wait for the writer. While there are as many, the reader waits: further messages
 /// stay in its subscription and with the server.
 const CLAIMS: usize = 65_536;
 
 /// Reports of wrong identities that wait for the writer. One more is dropped.
-const IMPOSTORS: usize = 1024;
+const WRONG_IDENTITIES: usize = 1024;
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -26,23 +26,16 @@ pub(super) struct Inbox {
     work: Condvar,
     room: Notify,
     emptied: Notify,
-    /// Odd while the writer is at work on the table.
-    epoch: AtomicU64,
-    /// Batches that the reader has offered, and how many of them are in the published table.
-    offered: AtomicU64,
-    applied: AtomicU64,
+    /// Whether the writer is idle.
+    pub(super) epoch: WriterEpoch,
 }
-
-/// A moment in which the writer had nothing to do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Calm(u64);
 
 #[derive(Debug)]
 struct State {
     notices: Queue,
     bus: BusNews,
     files: Vec<(Origin, Vec<Registration>)>,
-    impostors: Vec<(RouteKey, Arc<Endpoint>)>,
+    wrong_identities: Vec<(RouteKey, Arc<Endpoint>)>,
     stopping: bool,
     /// The writer sleeps, and must be woken.
     sleeping: bool,
@@ -65,9 +58,9 @@ pub(super) struct Work {
     pub(super) notices: Batch,
     pub(super) bus: BusNews,
     pub(super) files: Vec<(Origin, Vec<Registration>)>,
-    pub(super) impostors: Vec<(RouteKey, Arc<Endpoint>)>,
+    pub(super) wrong_identities: Vec<(RouteKey, Arc<Endpoint>)>,
     pub(super) stopping: bool,
-    /// To be handed back to [`Inbox::end`].
+    /// To be handed back to [`WriterEpoch::end`].
     pub(super) offered: u64,
 }
 
@@ -75,10 +68,10 @@ impl Default for Inbox {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
-                notices: Queue::new(CLAIMS),
+                notices: Queue::default(),
                 bus: BusNews::default(),
                 files: Vec::new(),
-                impostors: Vec::new(),
+                wrong_identities: Vec::new(),
                 stopping: false,
                 sleeping: false,
                 crowded: false,
@@ -86,9 +79,7 @@ impl Default for Inbox {
             work: Condvar::new(),
             room: Notify::new(),
             emptied: Notify::new(),
-            epoch: AtomicU64::new(0),
-            offered: AtomicU64::new(0),
-            applied: AtomicU64::new(0),
+            epoch: WriterEpoch::default(),
         }
     }
 }
@@ -113,23 +104,15 @@ impl Inbox {
             self.wake(state);
             return false;
         }
-        self.offered.fetch_add(1, SeqCst);
+        self.epoch.offer();
         while let Some(notice) = notices.pop_front() {
-            // Before it comes to dropping registrations, which would be missing until their next
-            // heartbeat, the reader waits.
-            let refused = if state.notices.len() < CLAIMS {
-                match state.notices.offer(notice) {
-                    Offered::Full(notice) => Some(notice),
-                    Offered::Queued | Offered::Replaced | Offered::Dropped => None,
-                }
-            } else {
-                Some(notice)
-            };
-            if let Some(notice) = refused {
+            if state.notices.len() == CLAIMS {
+                // Nothing is dropped: the reader waits.
                 notices.push_front(notice);
                 state.crowded = true;
                 break;
             }
+            state.notices.put(notice);
         }
         self.wake(state);
         notices.is_empty()
@@ -161,8 +144,8 @@ impl Inbox {
 
     pub(super) fn wrong_identity(&self, route: RouteKey, endpoint: Arc<Endpoint>) {
         let mut state = self.lock();
-        if state.impostors.len() < IMPOSTORS {
-            state.impostors.push((route, endpoint));
+        if state.wrong_identities.len() < WRONG_IDENTITIES {
+            state.wrong_identities.push((route, endpoint));
             self.wake(state);
         }
     }
@@ -190,47 +173,14 @@ impl Inbox {
             notices: state.notices.take(),
             bus: std::mem::take(&mut state.bus),
             files: std::mem::take(&mut state.files),
-            impostors: std::mem::take(&mut state.impostors),
+            wrong_identities: std::mem::take(&mut state.wrong_identities),
             stopping: state.stopping,
-            offered: self.offered.load(SeqCst),
+            offered: self.epoch.offered(),
         };
         if std::mem::take(&mut state.crowded) {
             self.room.notify_one();
         }
         work
-    }
-
-    /// Whether the published table is all that there is to know: nothing waits for the writer, and
-    /// the writer does nothing. For the reader, who alone offers notices.
-    ///
-    /// What the reader does to an endpoint of that table counts if it is [`Self::still`] that
-    /// moment afterwards: then the writer had not begun, and will see it. Otherwise the writer may
-    /// have looked at the endpoint before, and the reader has to offer a notice.
-    pub(super) fn calm(&self) -> Option<Calm> {
-        let epoch = self.epoch.load(SeqCst);
-        let idle =
-            epoch.is_multiple_of(2) && self.offered.load(SeqCst) == self.applied.load(SeqCst);
-        idle.then_some(Calm(epoch))
-    }
-
-    /// Whether the writer has not begun anything since.
-    pub(super) fn still(&self, calm: Calm) -> bool {
-        // Ours was stored before the epoch is loaded here; the writer's epoch was stored before it
-        // loads ours. One of the two sees the other.
-        fence(SeqCst);
-        self.epoch.load(SeqCst) == calm.0
-    }
-
-    /// The writer begins to look at the table and to change it.
-    pub(super) fn begin(&self) {
-        self.epoch.fetch_add(1, SeqCst);
-        fence(SeqCst);
-    }
-
-    /// The writer has published all that came of the work with that [`Work::offered`].
-    pub(super) fn end(&self, offered: u64) {
-        self.applied.store(offered, SeqCst);
-        self.epoch.fetch_add(1, SeqCst);
     }
 
     /// The writer is lost with all that it was handed, in whatever it did: what the bus had said is
@@ -241,10 +191,7 @@ impl Inbox {
             lost: true,
             back: false,
         };
-        self.applied.store(self.offered.load(SeqCst), SeqCst);
-        if !self.epoch.load(SeqCst).is_multiple_of(2) {
-            self.epoch.fetch_add(1, SeqCst);
-        }
+        self.epoch.abandon();
         drop(state);
         self.emptied.notify_one();
     }
@@ -290,7 +237,7 @@ impl State {
         self.notices.is_empty()
             && !(self.bus.lost || self.bus.back)
             && self.files.is_empty()
-            && self.impostors.is_empty()
+            && self.wrong_identities.is_empty()
             && !self.stopping
     }
 }

@@ -20,7 +20,7 @@ use router_core::tick::Tick;
 use tokio::time::{Instant, sleep_until};
 
 use super::inbox::Inbox;
-use super::pace::Pace;
+use super::pace::{Brought, Pace};
 use super::settings::Settings;
 use super::{Now, Outlets};
 use crate::observe::metrics::{Action, RegistryMetrics};
@@ -92,17 +92,21 @@ impl Reader {
         let mut notices = VecDeque::with_capacity(NOTICES);
         let mut pace = Pace::new(std::time::Instant::now());
         while let Some(delivery) = arriving.next().await {
-            let mut handled = 1;
+            let (mut handled, mut brought) = (1, Brought::Heartbeats);
             self.read(&delivery, &mut notices);
             while let Some(delivery) = arriving.try_next() {
                 handled += 1;
                 self.read(&delivery, &mut notices);
                 if notices.len() >= NOTICES {
+                    brought = Brought::Changes;
                     self.inbox.offer(&mut notices).await;
                 }
             }
-            self.inbox.offer(&mut notices).await;
-            if let Some(pause) = pace.after(handled, std::time::Instant::now()) {
+            if !notices.is_empty() {
+                brought = Brought::Changes;
+                self.inbox.offer(&mut notices).await;
+            }
+            if let Some(pause) = pace.after(handled, brought, std::time::Instant::now()) {
                 rest(pause);
             }
         }
@@ -144,7 +148,7 @@ impl Reader {
     /// Renews the claims of a registration that is repeated byte for byte, as nearly all are, without
     /// taking it apart. Says whether that is all there was to do.
     fn repeats(&self, delivery: &Delivery, digest: Digest) -> bool {
-        let Some(calm) = self.inbox.calm() else {
+        let Some(idle) = self.inbox.epoch.idle() else {
             return false;
         };
         if delivery.subject() != ROUTER_REGISTER.name() {
@@ -163,7 +167,7 @@ impl Reader {
         let now = (self.now)();
         let table = self.outlets.routes.load();
         let repeated = repeat(&table, &uris, (host, port), digest, now);
-        let Some(component) = repeated.filter(|_| self.inbox.still(calm)) else {
+        let Some(component) = repeated.filter(|_| self.inbox.epoch.is_still(idle)) else {
             return false;
         };
         let name = component.and_then(|id| table.components().name(id));
@@ -176,11 +180,12 @@ impl Reader {
     /// Renews a claim that says nothing new, without troubling the writer. Says whether that is all
     /// there was to do. Nothing may be waiting that was said before.
     fn renew(&self, claim: &Registration) -> bool {
-        let Some(calm) = self.inbox.calm() else {
+        let Some(idle) = self.inbox.epoch.idle() else {
             return false;
         };
         let now = (self.now)();
-        let renewed = renew(&self.outlets.routes.load(), claim, now) && self.inbox.still(calm);
+        let renewed =
+            renew(&self.outlets.routes.load(), claim, now) && self.inbox.epoch.is_still(idle);
         if renewed {
             let component = claim.facts.tag("component");
             self.renewed(component.as_ref().map_or("", |tag| tag.as_str()), now);

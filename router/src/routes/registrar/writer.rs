@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use router_core::coalesce::{Batch, Notice};
-use router_core::registry::{Change, Command, Cycle, Registry};
+use router_core::registry::{Change, Command, Cycle, Registered, Registry};
 use router_core::table::RouteTable;
 use router_core::tick::Tick;
 
@@ -71,12 +71,12 @@ impl Writer {
         loop {
             let work = self.inbox.wait(Instant::now() + self.patience());
             let (stopping, offered) = (work.stopping, work.offered);
-            self.inbox.begin();
+            self.inbox.epoch.begin();
             self.apply(work);
             if self.prune_interval.is_some() && (self.now)() >= self.next_prune {
                 self.prune();
             }
-            self.inbox.end(offered);
+            self.inbox.epoch.end(offered);
             self.retired.release();
             self.report.catch_up();
             if stopping {
@@ -108,7 +108,7 @@ impl Writer {
             self.commit(&change);
         }
         let mut change = Change::default();
-        for (route, endpoint) in work.impostors {
+        for (route, endpoint) in work.wrong_identities {
             change.extend(self.registry.prune_endpoint(&route, &endpoint, now));
         }
         self.commit(&change);
@@ -134,7 +134,7 @@ impl Writer {
         let now = (self.now)();
         let mut change = Change::default();
         for notice in notices {
-            change.extend(self.notice(notice, now));
+            self.apply_notice(notice, now, &mut change);
         }
         metrics.registry.updated_at.set(now.as_millis());
         metrics.registry.buffered_messages.set(0);
@@ -149,32 +149,30 @@ impl Writer {
         }
     }
 
-    fn notice(&mut self, notice: Notice, now: Tick) -> Change {
-        let metrics = Arc::clone(&self.outlets.metrics);
-        let Notice::Register(registration) = &notice else {
-            return self.registry.apply(notice.into(), now);
+    /// Applies one notice, and adds to `change` what readers see of it.
+    fn apply_notice(&mut self, notice: Notice, now: Tick, change: &mut Change) {
+        let registration = match notice {
+            Notice::Register(registration) => registration,
+            withdrawal @ Notice::Unregister(_) => {
+                change.extend(self.registry.apply(withdrawal.into(), now));
+                return;
+            }
         };
         let component = registration.facts.tag("component");
         let component = component.map(|tag| tag.as_str().to_owned());
         let known = registration.endpoint_updated_at_ns;
-        let before = self.registry.counts();
-        let change = self.registry.apply(notice.into(), now);
-        let after = self.registry.counts();
-        let action = if after.added > before.added {
-            Action::Added
-        } else if after.updated > before.updated {
-            Action::Updated
-        } else if after.renewed > before.renewed {
-            Action::Refreshed
-        } else {
-            Action::Unmodified
+        let action = match self.registry.register(registration, now, change) {
+            Registered::Added => Action::Added,
+            Registered::Updated => Action::Updated,
+            Registered::Renewed => Action::Refreshed,
+            Registered::Refused => Action::Unmodified,
         };
         if action == Action::Added && known > 0 && now >= self.measured_from {
             self.known_at.push(known);
         }
         let component = component.as_deref().unwrap_or_default();
-        metrics.registry.registered(component, action);
-        change
+        let metrics = &self.outlets.metrics.registry;
+        metrics.registered(component, action);
     }
 
     fn prune(&mut self) {
