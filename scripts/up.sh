@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts nats-server, the router and one sample app that registers itself over NATS, and prints
-# the curl line that now works. Repeating it is harmless. PORT, ADMIN_PORT and NATS_PORT choose
+# the curl line that now works. Repeating it is harmless; a port that is taken changes nothing. PORT, ADMIN_PORT and NATS_PORT choose
 # other ports; everything listens on loopback, and `make down` stops just these three.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
 cd "$root"
@@ -15,9 +15,14 @@ all_alive() {
     for server in "${servers[@]}"; do server_alive "$run/$server.pid" || return 1; done
 }
 
+any_alive() {
+    local server
+    for server in "${servers[@]}"; do server_alive "$run/$server.pid" && return 0; done
+    return 1
+}
+
 build() {
-    cargo build --release --locked --package router --package load-tests \
-        --bin router --bin sample-app
+    cargo build --profile quick --locked --package router --package sample-app --bins
 }
 
 write_config() {
@@ -30,12 +35,17 @@ workers: $(nproc)
 YAML
 }
 
-# A taken port is told before anything is started, so that nothing has to be cleaned up.
+# ours PORT: whether the stack that runs listens there.
+ours() {
+    any_alive && [[ " $(cat "$run/ports" 2>/dev/null) " == *" $1 "* ]]
+}
+
+# A taken port is told before anything is built, stopped or started, so that nothing changes.
 check_ports() {
     local name taken
     for name in PORT ADMIN_PORT NATS_PORT; do
         case $name in PORT) taken=$port ;; ADMIN_PORT) taken=$admin_port ;; *) taken=$nats_port ;; esac
-        if port_taken "$taken"; then
+        if port_taken "$taken" && ! ours "$taken"; then
             fail "port $taken is taken by another program; choose one with: make up $name=<port>"
         fi
     done
@@ -56,9 +66,10 @@ server() {
 
 start_all() {
     server nats 10 port_taken "$nats_port" -- nats-server -a 127.0.0.1 -p "$nats_port"
-    server router 10 port_taken "$port" -- "$target/release/router" -c "$run/router.yml"
+    server router 10 port_taken "$port" -- "$target/quick/router" -c "$run/router.yml"
     server sample 15 answers_200 "$port" "$host" / -- \
-        "$target/release/sample-app" --nats "127.0.0.1:$nats_port" --uri "$host"
+        "$target/quick/sample-app" --nats "127.0.0.1:$nats_port" --uri "$host" \
+        --uri localhost --uri 127.0.0.1
 }
 
 tell() {
@@ -66,7 +77,7 @@ tell() {
 
 ${green}Switchyard is up.${plain} The sample app registered $host over NATS; this works now:
 
-    curl -i http://127.0.0.1:$port/ -H 'Host: $host'
+    curl http://$host:$port/
 
 Why did it go there?
 
@@ -83,10 +94,10 @@ if all_alive && [ "$(cat "$run/ports" 2>/dev/null)" = "$port $admin_port $nats_p
     tell
     exit 0
 fi
-step "what is missing" "$root/scripts/setup.sh" build bus curl
-step "build (release)" build
-"$root/scripts/down.sh" >/dev/null
 check_ports
+step "what is missing" "$root/scripts/setup.sh" build bus curl
+step "build (quick: for trying; make load-test and make install build what ships)" build
+"$root/scripts/down.sh" >/dev/null
 write_config
 printf '%s' "$port $admin_port $nats_port" >"$run/ports"
 step "nats-server, router, sample app" start_all

@@ -115,9 +115,7 @@ impl Exchange {
         if self.comes_back() {
             return Err(Failure::Loop);
         }
-        if self.names_no_host() {
-            return Err(Failure::EmptyHost);
-        }
+        self.require_host()?;
         if let BodyLength::Exact(length) = self.head().body
             && self.body_limit().is_some_and(|most| length > most)
         {
@@ -146,25 +144,23 @@ impl Exchange {
         )
     }
 
-    /// Whether the request names no host, or only its own sender: some load balancers put the
+    /// Refuses a request that names no host, or only its own sender: some load balancers put the
     /// client's address there when an HTTP/1.0 request came without one.
-    fn names_no_host(&self) -> bool {
+    fn require_host(&self) -> Result<(), Failure> {
         let (authority, path) = self.looked_up();
         // No address begins with a letter: IPv6 ones are in brackets.
         if authority.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            return false;
+            return Ok(());
         }
         let host = router_core::host::bare(authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
-        let unnamed = authority.is_empty() || address == self.client.peer_text();
-        unnamed
-            && self
-                .worker
-                .shared
-                .routes
-                .load()
-                .lookup(authority, path)
-                .is_none()
+        let is_unnamed = authority.is_empty() || address == self.client.peer_text();
+        let routes = &self.worker.shared.routes;
+        if is_unnamed && routes.load().lookup(authority, path).is_none() {
+            let host = host.to_owned();
+            return Err(Failure::EmptyHost { host });
+        }
+        Ok(())
     }
 
     /// Whether the request has passed through this router before.

@@ -24,8 +24,12 @@ pub enum Failure {
     HeadMemory,
     /// The request has passed through this router before (RFC 5842 §7.2).
     Loop,
-    /// No host to look up.
-    EmptyHost,
+    /// No host to look up: none was given, or it is the address that the request came from, which
+    /// some load balancers put there for an HTTP/1.0 request that had none.
+    EmptyHost {
+        /// That address; empty when no host was given.
+        host: String,
+    },
     /// `X-CF-App-Instance` is not `guid:index`.
     InvalidAppInstance,
     /// `X-CF-Process-Instance` is not `guid` or `guid:index`.
@@ -174,9 +178,8 @@ impl Failure {
                 let message = "Request has passed through this router before";
                 Answer::new(508, "request_loop", Body::message(message))
             }
-            Self::EmptyHost => {
-                let message = "Request had empty Host header";
-                Answer::new(400, "empty_host", Body::message(message)).cached(SHORT)
+            Self::EmptyHost { host } => {
+                Answer::new(400, "empty_host", Body::message(empty_host(host))).cached(SHORT)
             }
             Self::InvalidAppInstance => {
                 let message = "Invalid X-CF-App-Instance Header";
@@ -326,6 +329,16 @@ pub const fn reason(status: u16) -> &'static str {
     }
 }
 
+/// gorouter's words, and what a person needs to know who asked by address.
+fn empty_host(host: &str) -> String {
+    let message = "Request had empty Host header";
+    if host.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{message}: {host} is the client's own address, and no route has that name")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +350,19 @@ mod tests {
         assert_eq!(answer.router_error.as_deref(), error);
         assert_eq!(&answer.body, body);
         assert_ne!(answer.reason(), "Unknown");
+    }
+
+    #[test]
+    fn who_asks_by_address_is_told_that_it_is_no_route() {
+        let host = "127.0.0.1".into();
+        let message = "Request had empty Host header: 127.0.0.1 is the client's own address, and no \
+                       route has that name";
+        check(
+            &Failure::EmptyHost { host },
+            400,
+            Some("empty_host"),
+            &Body::Message(message.into()),
+        );
     }
 
     #[test]
@@ -374,7 +400,9 @@ mod tests {
             &Body::Message("Requested route ('a.test') has reached the connection limit.".into()),
         );
         check(
-            &Failure::EmptyHost,
+            &Failure::EmptyHost {
+                host: String::new(),
+            },
             400,
             Some("empty_host"),
             &Body::Message("Request had empty Host header".into()),

@@ -33,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "load-tests",
         &["bus", "protocol", "tests-kit", "tests-kit-router"],
     ),
+    ("sample-app", &["bus", "protocol"]),
     ("tests-kit", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
     (
@@ -53,6 +54,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const PROOF: &[&str] = &[
     "benches",
     "load-tests",
+    "sample-app",
     "tests-kit",
     "tests-kit-router",
     "tests-system",

@@ -1,11 +1,11 @@
 //! A small app that registers itself with the routers on a message bus, as platforms do for the
 //! apps they run, and answers with what the router sent it. `make up` starts one.
 
+use std::error::Error;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use axum::extract::{Request, State};
 use bus::{Bus, Options, Server};
 use clap::Parser;
@@ -34,7 +34,7 @@ struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
         .fallback(answer)
         .with_state(claim.clone());
     tokio::select! {
-        served = axum::serve(listener, app) => served.context("the app stopped serving"),
+        served = axum::serve(listener, app) => Ok(served?),
         kept = keep_registered(args.nats, &claim) => kept,
     }
 }
@@ -66,7 +66,7 @@ fn claim(args: &Args, address: SocketAddr) -> Register {
 
 /// Registers at once, at every heartbeat and whenever a router says that it has started;
 /// withdraws the claim when the process is asked to end.
-async fn keep_registered(nats: SocketAddr, claim: &Register) -> Result<()> {
+async fn keep_registered(nats: SocketAddr, claim: &Register) -> Result<(), Box<dyn Error>> {
     let server = Server {
         host: nats.ip().to_string(),
         port: nats.port(),
