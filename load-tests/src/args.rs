@@ -45,9 +45,18 @@ pub struct RunArgs {
     /// Only the scenarios with this in their name; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
-    /// List the scenarios and end.
+    /// List all scenarios with the sets that run them and the programs that they need, and end.
     #[arg(long)]
     pub list: bool,
+    /// List the programs that the chosen scenarios need, and end.
+    #[arg(long)]
+    pub needs: bool,
+    /// Drive this server instead of the router and its peers: `http://host:port/path`.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["set", "only", "publish"])]
+    pub url: Option<String>,
+    /// What drives the URL.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// The router's program.
     #[arg(long, value_name = "FILE", default_value = "target/release/router")]
     pub router: PathBuf,
@@ -60,6 +69,24 @@ pub struct RunArgs {
     /// Where reports are written, each in a directory named for its time.
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/reports"))]
     pub reports: PathBuf,
+}
+
+/// How a server of the user's own is driven.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct OwnArgs {
+    /// The Host that is asked for, if it is not the URL's.
+    #[arg(long, value_name = "NAME", requires = "url")]
+    pub host: Option<String>,
+    /// Client connections.
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "url")]
+    pub connections: usize,
+    /// Seconds of each of three repeats.
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "url")]
+    pub seconds: u32,
+    /// Requests a second, sent at that rate whatever becomes of them; without it each connection
+    /// sends its next request when the last one is answered.
+    #[arg(long, value_name = "N", requires = "url")]
+    pub rate: Option<u32>,
 }
 
 impl RunArgs {

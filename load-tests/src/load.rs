@@ -1,56 +1,51 @@
 //! What is done to the peers, and what is read off while it is done.
 
 mod blocking;
-mod closed;
+pub(crate) mod closed;
 mod drain;
 mod hostile;
 mod idle;
-mod open;
+pub(crate) mod open;
 mod probe;
 mod registration;
 mod routes;
 mod undisturbed;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::measure::Measure;
-use crate::outcome::Table;
 use crate::peer::{Kind, Peer};
 use crate::progress::Progress;
+use crate::rounds::{Driven, Figures, Table};
 use crate::scenario::{Load, Scenario};
 use crate::site::{Site, find_program};
 
-/// The figures of one drive of one peer.
-pub type Figures = BTreeMap<Measure, f64>;
-/// The figures of all rounds, by peer, in the order of the rounds.
-pub type Rounds = BTreeMap<Kind, Vec<Figures>>;
-
-/// What came of driving a scenario.
-#[derive(Debug, Default)]
-pub struct Driven {
-    /// Its figures.
-    pub rounds: Rounds,
-    /// What figures cannot say; that of the last round.
-    pub table: Option<Table>,
-}
-
-/// The program without which a load cannot be driven and which is not on this machine.
+/// Returns the programs without which a load cannot be driven.
 #[must_use]
-pub fn missing_program(load: &Load) -> Option<&'static str> {
-    let needed: &[&'static str] = match load {
+pub fn needed_programs(load: &Load) -> &'static [&'static str] {
+    match load {
         Load::Closed(_) => &["wrk"],
         Load::Open(_) => &["oha"],
-        Load::Idle { .. } => &[],
+        Load::Idle { .. } | Load::Hostile { .. } => &[],
         Load::Routes(_) | Load::Registration { .. } | Load::Undisturbed(_) => &["nats-server"],
         Load::Drain { .. } => &["haproxy"],
-        Load::Hostile { .. } => &[],
-    };
-    needed
-        .iter()
-        .copied()
-        .find(|name| find_program(name).is_none())
+    }
+}
+
+/// Returns the programs without which some of a load's figures are missing.
+#[must_use]
+pub fn helpful_programs(load: &Load) -> &'static [&'static str] {
+    match load {
+        Load::Routes(_) => &["oha"],
+        _ => &[],
+    }
+}
+
+/// Returns a program without which a load cannot be driven and which is not on this machine.
+#[must_use]
+pub fn missing_program(load: &Load) -> Option<&'static str> {
+    let mut needed = needed_programs(load).iter().copied();
+    needed.find(|name| find_program(name).is_none())
 }
 
 /// The peer that takes part in a load without being measured.
@@ -213,16 +208,16 @@ impl<'a> Stage<'a> {
 
 /// What a load generator reports of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Done {
-    requests: u64,
+pub(crate) struct Done {
+    pub requests: u64,
     /// Requests without an answer, or with another status than 2xx.
-    failed: u64,
+    pub failed: u64,
     /// Bytes of bodies moved, in the direction of the scenario.
-    bytes: u64,
+    pub bytes: u64,
     /// Completed per second.
-    rate: f64,
-    p50_millis: f64,
-    p99_millis: f64,
+    pub rate: f64,
+    pub p50_millis: f64,
+    pub p99_millis: f64,
 }
 
 impl Done {

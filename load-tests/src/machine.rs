@@ -8,7 +8,7 @@ use crate::peer::Kind;
 
 /// Reads the machine's own account of itself, and the versions of those that took part.
 #[must_use]
-pub fn describe(cores: &Cores, peers: &[Kind]) -> Machine {
+pub fn describe(cores: &Cores, peers: &[Kind], warnings: Vec<String>) -> Machine {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpuinfo
         .lines()
@@ -23,6 +23,7 @@ pub fn describe(cores: &Cores, peers: &[Kind]) -> Machine {
             .count(),
         kernel: kernel.trim().to_owned(),
         pinning: cores.to_string(),
+        warnings,
         versions: Kind::ALL
             .into_iter()
             .filter(|kind| peers.contains(kind))

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser as _;
 
-use load_tests::args::{Args, Command};
-use load_tests::{backend, run};
+use load_tests::args::{Args, Command, RunArgs};
+use load_tests::{backend, own, run};
 
 fn main() -> ExitCode {
     answer(&Args::parse()).unwrap_or_else(|error| {
@@ -21,15 +21,14 @@ fn answer(args: &Args) -> Result<ExitCode> {
         backend::serve(listen)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let scenarios = run::choose(&args.run)?;
+    let mut out = std::io::stdout();
     if args.run.list {
-        for scenario in scenarios {
-            writeln!(
-                std::io::stdout(),
-                "{:<20} {}",
-                scenario.name,
-                scenario.title
-            )?;
+        out.write_all(run::list(&args.run)?.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.run.needs {
+        for program in run::needs(&args.run)? {
+            writeln!(out, "{program}")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -38,11 +37,20 @@ fn answer(args: &Args) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         tokio::select! {
-            done = run::run(&args.run, scenarios) => done,
+            done = drive(&args.run) => done,
             // Dropping the run kills what it started and removes its files.
             () = interrupted() => bail!("interrupted"),
         }
     })
+}
+
+async fn drive(args: &RunArgs) -> Result<ExitCode> {
+    let Some(url) = &args.url else {
+        return run::run(args, run::choose(args)?).await;
+    };
+    let figures = own::drive(url, &args.own).await?;
+    std::io::stdout().write_all(figures.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn interrupted() {

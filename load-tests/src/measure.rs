@@ -33,6 +33,10 @@ pub enum Measure {
     RegisterP50,
     /// 99th percentile of the same.
     RegisterP99,
+    /// Milliseconds from a withdrawal to the first request that is not routed by it, the median.
+    UnregisterP50,
+    /// The same, the 99th percentile.
+    UnregisterP99,
     /// Milliseconds from a start after `kill -9` until a route of the snapshot answers.
     RestartMillis,
     /// Connections that were cut or answered wrongly by changes that do not concern them.
@@ -75,6 +79,8 @@ impl Measure {
             Self::ChurnP99 => "p99 under heartbeats ÷ at rest",
             Self::RegisterP50 => "registration to first request, p50",
             Self::RegisterP99 => "registration to first request, p99",
+            Self::UnregisterP50 => "withdrawal to first 404, p50",
+            Self::UnregisterP99 => "withdrawal to first 404, p99",
             Self::RestartMillis => "kill -9: start to first 200",
             Self::Disturbed => "connections disturbed",
             Self::ChangesMib => "memory grown by changes",
@@ -96,9 +102,13 @@ impl Measure {
             Self::CpuPerRequest => "µs",
             Self::CpuPerGib | Self::RoutableSeconds => "s",
             Self::Rate => "/s",
-            Self::P50 | Self::P99 | Self::RegisterP50 | Self::RegisterP99 | Self::RestartMillis => {
-                "ms"
-            }
+            Self::P50
+            | Self::P99
+            | Self::RegisterP50
+            | Self::RegisterP99
+            | Self::UnregisterP50
+            | Self::UnregisterP99
+            | Self::RestartMillis => "ms",
             Self::ConnectionKib => "KiB",
             Self::RoutesMib | Self::ChangesMib | Self::HostileMib => "MiB",
             Self::HeartbeatCpu => "% of a core",

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::load::{Driven, Rounds};
 use crate::measure::{Measure, Spread};
 use crate::peer::Kind;
+use crate::rounds::{Driven, Rounds, Table};
 use crate::scenario::{Goal, Scenario};
 
 /// A figure may exceed its goal by this factor before the program ends with a failure: shared
 /// machines wander, a regression does not.
 const GUARD: f64 = 1.5;
+
+/// How far the ratios of one figure may lie apart, as a share of their median, until the report says
+/// that the machine was not quiet.
+const STEADY: f64 = 0.3;
 
 /// A whole run, as written to `report.json`.
 #[derive(Debug, Serialize)]
@@ -37,6 +41,8 @@ pub struct Machine {
     pub kernel: String,
     /// Who ran where.
     pub pinning: String,
+    /// What others did on the machine that the figures may have felt.
+    pub warnings: Vec<String>,
     /// Versions of the peers that were found.
     pub versions: BTreeMap<Kind, String>,
 }
@@ -58,17 +64,6 @@ pub struct Outcome {
     pub remarks: Vec<String>,
     /// Whether it was driven and broke.
     pub broken: bool,
-}
-
-/// Rows of text beside the figures.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Table {
-    /// The names of the columns.
-    pub columns: Vec<String>,
-    /// As many cells each.
-    pub rows: Vec<Vec<String>>,
-    /// What is to be read first: in each line something that did not hold.
-    pub faults: Vec<String>,
 }
 
 /// One quantity of a scenario.
@@ -113,14 +108,16 @@ impl Outcome {
     #[must_use]
     pub fn of(scenario: &Scenario, driven: Driven) -> Self {
         let Driven { rounds, table } = driven;
-        let figures = scenario
+        let figures: Vec<Figure> = scenario
             .figures
             .iter()
             .filter_map(|wanted| Figure::of(wanted.measure, wanted.goal, &rounds))
             .collect();
+        let remarks = figures.iter().filter_map(Figure::unsteady).collect();
         Self {
             figures,
             table,
+            remarks,
             ..Self::without(scenario)
         }
     }
@@ -205,6 +202,20 @@ impl Figure {
         self.peers.iter().find(|figure| figure.peer == peer)
     }
 
+    /// Returns a remark when the pairs of router and peer differ by more than [`STEADY`].
+    fn unsteady(&self) -> Option<String> {
+        self.goal?.to?;
+        let ratio = self.of_peer(Kind::Router)?.ratio?;
+        let spread = (ratio.max - ratio.min) / ratio.median;
+        let measure = self.measure.label();
+        (spread > STEADY).then(|| {
+            format!(
+                "{measure}: the pairs go from {:.2} to {:.2}, so the machine was not quiet",
+                ratio.min, ratio.max
+            )
+        })
+    }
+
     /// What the goal is compared with: the router's median, or the median of its ratios.
     #[must_use]
     pub fn judged(&self) -> Option<f64> {
@@ -234,7 +245,7 @@ impl Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Figures;
+    use crate::rounds::Figures;
 
     fn rounds(rows: &[(Kind, &[f64])]) -> Rounds {
         rows.iter()
@@ -265,6 +276,24 @@ mod tests {
             assert_eq!(figure.judged(), Some(0.8));
             assert_eq!(figure.verdict(), want, "at most {at_most}");
         }
+    }
+
+    #[test]
+    fn pairs_that_lie_far_apart_are_remarked_on() {
+        let goal = Goal {
+            at_most: 1.0,
+            to: Some(Kind::Haproxy),
+        };
+        let remark = |router: &[f64]| {
+            let rounds = rounds(&[(Kind::Router, router), (Kind::Haproxy, &[10.0; 3])]);
+            Figure::of(Measure::CpuPerRequest, Some(goal), &rounds)?.unsteady()
+        };
+        assert_eq!(remark(&[7.0, 8.0, 9.0]), None);
+        assert!(
+            remark(&[6.0, 8.0, 9.0])
+                .unwrap()
+                .contains("from 0.60 to 0.90")
+        );
     }
 
     #[test]

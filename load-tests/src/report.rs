@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use crate::measure::{Figure as Digits, Measure};
 use crate::outcome::{Figure, Outcome, PeerFigure, Run, Verdict};
 use crate::peer::Kind;
+use crate::site::Written;
 use chart::{Chart, Row};
 
 /// Writes `report.md`, `report.json` and `report.html` into a directory named for the run's time,
@@ -30,6 +31,22 @@ pub fn write(run: &Run, reports: &Path) -> Result<PathBuf> {
     )?;
     fs::write(directory.join("report.html"), html::report(run))?;
     Ok(directory)
+}
+
+/// Writes the configurations with which programs ran into `configurations/`, a directory for each
+/// scenario, so that a reader can judge whether the comparison is fair.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_configurations(scenarios: &[(String, Written)], report: &Path) -> Result<()> {
+    for (scenario, files) in scenarios {
+        let directory = report.join("configurations").join(scenario);
+        for (name, text) in files {
+            fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+            fs::write(directory.join(name), text)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the table and the picture beside the scenarios, and shows both in the README between its

@@ -1,5 +1,6 @@
 //! One run, from the choice of scenarios to the report.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -10,8 +11,9 @@ use crate::args::RunArgs;
 use crate::outcome::{Outcome, Run};
 use crate::peer::Kind;
 use crate::progress::Progress;
+use crate::quiet::Quiet;
 use crate::scenario::{Scenario, Set};
-use crate::site::Site;
+use crate::site::{Site, Written};
 use crate::{load, machine, report};
 
 /// The scenarios that were asked for, cut to the set.
@@ -43,6 +45,42 @@ pub fn choose(args: &RunArgs) -> Result<Vec<Scenario>> {
     Ok(chosen)
 }
 
+/// Returns all scenarios, a line each: the name, the sets that run it, what it needs, the title.
+///
+/// # Errors
+/// When the files cannot be read.
+pub fn list(args: &RunArgs) -> Result<String> {
+    let mut lines = String::new();
+    for scenario in Scenario::read_all(&args.scenarios)? {
+        let sets: Vec<&str> = scenario.sets.iter().map(|set| set.name()).collect();
+        lines.push_str(&format!(
+            "{:<20} {:<18} {:<18} {}\n",
+            scenario.name,
+            sets.join(" "),
+            programs(&scenario).join(" "),
+            scenario.title
+        ));
+    }
+    Ok(lines)
+}
+
+/// Returns the programs that the chosen scenarios need, in the order of their names.
+///
+/// # Errors
+/// As [`choose`].
+pub fn needs(args: &RunArgs) -> Result<BTreeSet<&'static str>> {
+    if args.url.is_some() {
+        let generator = args.own.rate.map_or("wrk", |_| "oha");
+        return Ok([generator].into());
+    }
+    Ok(choose(args)?.iter().flat_map(programs).collect())
+}
+
+fn programs(scenario: &Scenario) -> Vec<&'static str> {
+    let load = &scenario.load;
+    [load::needed_programs(load), load::helpful_programs(load)].concat()
+}
+
 /// Drives the scenarios one after the other and writes the report. The code is a failure when one
 /// broke or a figure is far beyond its goal.
 ///
@@ -55,17 +93,27 @@ pub async fn run(args: &RunArgs, scenarios: Vec<Scenario>) -> Result<ExitCode> {
         args.router.display()
     );
     let began = (machine::now(), Instant::now());
-    let site = Site::open(&args.router).await?;
     let mut progress = Progress::new(scenarios.len());
+    let quiet = Quiet::watch().await;
+    if let Some(warning) = quiet.before() {
+        progress.line(&format!("warning: {warning}"));
+    }
+    let site = Site::open(&args.router).await?;
     if !site.cores.pinned() {
         progress.line("only one CPU: proxy and load share it, and the figures say little");
     }
     let mut outcomes = Vec::with_capacity(scenarios.len());
+    let mut configurations = Vec::new();
     for scenario in &scenarios {
         progress.scenario(&scenario.title);
         let outcome = one(scenario, &site, &mut progress).await;
         progress.result(&report::line(&outcome));
+        configurations.push((scenario.name.clone(), site.take_written()));
         outcomes.push(outcome);
+    }
+    let warnings = quiet.warnings();
+    for warning in &warnings {
+        progress.line(&format!("warning: {warning}"));
     }
     let took_part: Vec<Kind> = scenarios
         .iter()
@@ -74,11 +122,11 @@ pub async fn run(args: &RunArgs, scenarios: Vec<Scenario>) -> Result<ExitCode> {
     let run = Run {
         began: began.0,
         seconds: began.1.elapsed().as_secs(),
-        machine: machine::describe(&site.cores, &took_part),
+        machine: machine::describe(&site.cores, &took_part, warnings),
         scenarios: outcomes,
     };
     site.close().await?;
-    finish(args, &run, &mut progress)
+    finish(args, &run, &configurations, &mut progress)
 }
 
 /// Drives one scenario with those of its peers that are on this machine. A scenario that breaks
@@ -103,7 +151,12 @@ async fn one(scenario: &Scenario, site: &Site, progress: &mut Progress) -> Outco
     outcome
 }
 
-fn finish(args: &RunArgs, run: &Run, progress: &mut Progress) -> Result<ExitCode> {
+fn finish(
+    args: &RunArgs,
+    run: &Run,
+    configurations: &[(String, Written)],
+    progress: &mut Progress,
+) -> Result<ExitCode> {
     // A smoke run's figures mean nothing: only whether everything worked counts.
     if args.set() == Set::Smoke {
         let broken = run.scenarios.iter().any(|outcome| outcome.broken);
@@ -114,6 +167,7 @@ fn finish(args: &RunArgs, run: &Run, progress: &mut Progress) -> Result<ExitCode
         });
     }
     let directory = report::write(run, &args.reports)?;
+    report::write_configurations(configurations, &directory)?;
     if args.publish {
         let home = Path::new(env!("CARGO_MANIFEST_DIR"));
         report::publish(run, home).context("the published table")?;

@@ -70,6 +70,18 @@ pub enum Set {
     Full,
 }
 
+impl Set {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Short => "short",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// What is done to a peer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

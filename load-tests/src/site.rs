@@ -1,5 +1,7 @@
 //! Where a run takes place: programs, CPUs, ports, a directory for files, and the backend.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +29,11 @@ pub struct Site {
     pub descriptors: usize,
     directory: Directory,
     server: Server,
+    written: RefCell<Written>,
 }
+
+/// Files of a run by their names, each as it was written last.
+pub type Written = BTreeMap<String, String>;
 
 impl Site {
     /// Makes the directory, raises the limit of descriptors for this process and its children, and
@@ -54,6 +60,7 @@ impl Site {
             descriptors,
             directory,
             server,
+            written: RefCell::default(),
         })
     }
 
@@ -78,7 +85,15 @@ impl Site {
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        let mut written = self.written.borrow_mut();
+        written.insert(name.to_owned(), text.to_owned());
         Ok(path)
+    }
+
+    /// Returns what was written since the last call: the configurations of the programs that ran.
+    #[must_use]
+    pub fn take_written(&self) -> Written {
+        self.written.take()
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,7 @@ struct Backend {
 
 impl Backend {
     fn start() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let address = tests_kit::free_address();
         let process = Command::new(env!("CARGO_BIN_EXE_load-tests"))
             .args(["backend", "--listen", &address.to_string()])
             .spawn()

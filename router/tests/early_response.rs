@@ -53,7 +53,7 @@ fn a_backend_that_answers_and_resets_is_heard() {
         .and_then(|()| client.try_send(&body))
         .ok();
     let response = client.try_response("POST");
-    assert!(response.is_ok_and(|response| matches!(response.status(), 413 | 502)));
+    assert_eq!(response.map(|response| response.status()).ok(), Some(413));
     assert_eq!(backend.requests().len(), 1);
 }
 

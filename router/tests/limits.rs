@@ -137,11 +137,7 @@ fn a_backend_that_never_answers_is_given_up() {
             .route("a.test", &[backend.address()])
             .start();
         let response = router.client().get("a.test", "/");
-        assert!(
-            matches!(response.status(), 502 | 504),
-            "{key}: {}",
-            response.head.line
-        );
+        assert_eq!(response.status(), 502, "{key}");
     }
 }
 
@@ -156,11 +152,7 @@ fn a_route_may_have_less_patience_than_the_router() {
         )
         .start();
     let response = router.client().get("a.test", "/");
-    assert!(
-        matches!(response.status(), 502 | 504),
-        "{}",
-        response.head.line
-    );
+    assert_eq!(response.status(), 502);
 }
 
 #[test]

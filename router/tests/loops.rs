@@ -69,11 +69,7 @@ fn a_request_through_another_router_is_none_that_comes_back() {
 
 #[tokio::test]
 async fn a_route_to_a_listener_of_the_router_keeps_it_from_starting() {
-    // A port that is free, most likely; a start that fails for another reason fails the test.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
+    let port = tests_kit::free_address().port();
     let yaml = format!(
         "listeners: ['127.0.0.1:0']\nstatus: {{port: off, routes: {{port: 0}}}}\n\
          routes: [{{uris: [a.test], backends: ['127.0.0.1:{port}']}}]"

@@ -1,10 +1,5 @@
 //! What is tried again, and what never is.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what is missing fails the test that wants it"
-)]
-
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,10 +10,7 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\n
 
 /// An address where nobody listens.
 fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    tests_kit::free_address()
 }
 
 /// Answers the first request of each connection and resets on the second: what a backend that
@@ -164,23 +156,22 @@ fn where_nobody_listens_there_is_a_bad_gateway() {
 
 #[test]
 fn attempts_are_counted() {
-    let first = AtomicUsize::new(0);
-    let backend = Backend::start(move |conversation: &mut Conversation| {
-        first.fetch_add(1, Ordering::Relaxed);
+    let resets = |conversation: &mut Conversation| {
         conversation.request()?;
         conversation.reset();
         Ok(())
-    });
-    let router = TestRouter::builder()
-        .yaml("backends: {max_attempts: 3}")
-        .route("a.test", &[backend.address()])
-        .start();
-    assert_eq!(router.client().get("a.test", "/").status(), 502);
-    assert!(
-        backend.requests().len() <= 3,
-        "{} attempts",
-        backend.requests().len()
-    );
+    };
+    for most in 1..=4 {
+        let backends: Vec<Backend> = (0..5).map(|_| Backend::start(resets)).collect();
+        let addresses: Vec<SocketAddr> = backends.iter().map(Backend::address).collect();
+        let router = TestRouter::builder()
+            .yaml(&format!("backends: {{max_attempts: {most}}}"))
+            .route("a.test", &addresses)
+            .start();
+        assert_eq!(router.client().get("a.test", "/").status(), 502);
+        let attempts: usize = backends.iter().map(|one| one.requests().len()).sum();
+        assert_eq!(attempts, most);
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The closed loop: wrk, one thread, whose script hands its figures over as JSON.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Done;
@@ -22,7 +23,26 @@ pub(super) async fn run(
     seconds: u32,
     site: &Site,
 ) -> Result<Done> {
-    let script = site.write("wrk.lua", &script(closed))?;
+    let script = site.write("wrk.lua", &script(closed, Some(HOST)))?;
+    let url = format!("http://{to}{}", closed.path);
+    site.cores
+        .load
+        .run(|| wrk(closed, &url, seconds, &script))?
+        .done(closed)
+        .await
+}
+
+/// A wrk that runs.
+pub(crate) struct Wrk {
+    child: Child,
+    seconds: u32,
+}
+
+/// Starts wrk against `url`, with a script made by [`script`].
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn wrk(closed: &Closed, url: &str, seconds: u32, script: &Path) -> Result<Wrk> {
     let mut command = Command::new(find_program("wrk").context("wrk is not installed")?);
     command
         .args(["--threads", "1", "--timeout", "10s"])
@@ -30,33 +50,42 @@ pub(super) async fn run(
         .args(["--duration", &format!("{seconds}s")])
         .arg("--script")
         .arg(script)
-        .arg(format!("http://{to}{}", closed.path))
+        .arg(url)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = site
-        .cores
-        .load
-        .run(|| command.spawn())
-        .context("wrk cannot be started")?;
-    let limit = Duration::from_secs(seconds.into()) + GRACE;
-    let output = timeout(limit, child.wait_with_output())
-        .await
-        .context("wrk does not end")??;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let Some(json) = text.lines().find_map(|line| line.strip_prefix("figures ")) else {
-        bail!(
-            "wrk failed: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    Ok(serde_json::from_str::<Summary>(json)?.done(closed.upload))
+    let child = command.spawn().context("wrk cannot be started")?;
+    Ok(Wrk { child, seconds })
+}
+
+impl Wrk {
+    /// Waits for its end and reads its figures.
+    ///
+    /// # Errors
+    /// When it fails or does not end in time.
+    pub(crate) async fn done(self, closed: &Closed) -> Result<Done> {
+        let limit = Duration::from_secs(self.seconds.into()) + GRACE;
+        let output = timeout(limit, self.child.wait_with_output())
+            .await
+            .context("wrk does not end")??;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let Some(json) = text.lines().find_map(|line| line.strip_prefix("figures ")) else {
+            bail!(
+                "wrk failed: {text}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        };
+        Ok(serde_json::from_str::<Summary>(json)?.done(closed.upload))
+    }
 }
 
 /// Without a `request` function wrk prepares the request once and the script costs nothing.
-fn script(closed: &Closed) -> String {
-    let mut script = format!("wrk.headers[\"Host\"] = \"{HOST}\"\n");
+pub(crate) fn script(closed: &Closed, host: Option<&str>) -> String {
+    let mut script = String::new();
+    if let Some(host) = host {
+        script.push_str(&format!("wrk.headers[\"Host\"] = {host:?}\n"));
+    }
     if closed.close {
         script.push_str("wrk.headers[\"Connection\"] = \"close\"\n");
     }

@@ -8,10 +8,10 @@ use tests_kit::load::How;
 use tests_kit_router::RouterProgram;
 use tests_kit_router::drains::{self, Drained};
 
-use super::Figures;
 use super::blocking::{self, Wanted};
 use crate::measure::Measure;
-use crate::outcome::Table;
+use crate::rounds::Figures;
+use crate::rounds::Table;
 use crate::site::Site;
 
 /// Failures that are told in words.

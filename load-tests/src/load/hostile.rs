@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 use tests_kit_router::RouterProgram;
 use tests_kit_router::hostile::{COLUMNS, PEERS, Row, Times, meet};
 
-use super::Figures;
 use super::blocking::{self, Wanted};
 use crate::measure::Measure;
-use crate::outcome::Table;
+use crate::rounds::Figures;
+use crate::rounds::Table;
 use crate::site::Site;
 
 /// What a peer cost may take so long to be given back.

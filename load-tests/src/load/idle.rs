@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tokio::time::sleep;
 
-use super::Figures;
 use super::probe::Probe;
 use crate::measure::Measure;
 use crate::peer::{Kind, Peer};
+use crate::rounds::Figures;
 use crate::site::{HOST, Site};
 
 /// Descriptors that either side needs beside the clients' connections.

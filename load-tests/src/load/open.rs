@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Done;
@@ -28,7 +28,29 @@ pub(super) async fn run_to_host(
     seconds: u32,
     site: &Site,
 ) -> Result<Done> {
+    let url = format!("http://{to}{}", open.path);
+    site.cores
+        .load
+        .run(|| oha(open, &url, Some(host), seconds))?
+        .done()
+        .await
+}
+
+/// An oha that runs.
+pub(crate) struct Oha {
+    child: Child,
+    seconds: u32,
+}
+
+/// Starts oha against `url`.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn oha(open: &Open, url: &str, host: Option<&str>, seconds: u32) -> Result<Oha> {
     let mut command = Command::new(find_program("oha").context("oha is not installed")?);
+    if let Some(host) = host {
+        command.args(["-H", &format!("Host: {host}")]);
+    }
     command
         .args(["--no-tui", "--output-format", "json", "--latency-correction"])
         .args(["--disable-compression", "--worker-threads", "1"])
@@ -37,24 +59,29 @@ pub(super) async fn run_to_host(
         .args(["-c", &open.connections.to_string()])
         .args(["-q", &open.rate.to_string()])
         .args(["-z", &format!("{seconds}s")])
-        .args(["-H", &format!("Host: {host}")])
-        .arg(format!("http://{to}{}", open.path))
+        .arg(url)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = site
-        .cores
-        .load
-        .run(|| command.spawn())
-        .context("oha cannot be started")?;
-    let limit = Duration::from_secs(seconds.into()) + GRACE;
-    let output = timeout(limit, child.wait_with_output())
-        .await
-        .context("oha does not end")??;
-    let summary: Output = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("oha failed: {}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(summary.done())
+    let child = command.spawn().context("oha cannot be started")?;
+    Ok(Oha { child, seconds })
+}
+
+impl Oha {
+    /// Waits for its end and reads its figures.
+    ///
+    /// # Errors
+    /// When it fails or does not end in time.
+    pub(crate) async fn done(self) -> Result<Done> {
+        let limit = Duration::from_secs(self.seconds.into()) + GRACE;
+        let output = timeout(limit, self.child.wait_with_output())
+            .await
+            .context("oha does not end")??;
+        let summary: Output = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("oha failed: {}", String::from_utf8_lossy(&output.stderr)))?;
+        Ok(summary.done())
+    }
 }
 
 /// The part of oha's JSON that is read. Times are seconds.

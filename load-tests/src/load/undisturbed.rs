@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use super::Figures;
 use super::routes::OnBus;
 use crate::measure::Measure;
 use crate::nats::{Claims, Nats};
+use crate::rounds::Figures;
 use crate::scenario::Undisturbed;
 use crate::site::Site;
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::chart::{STYLE, escaped};
 use super::markdown::{HOW, machine};
 use super::{figure_chart, judgement, mark, range, ratio_chart, with_unit};
-use crate::outcome::{Figure, Outcome, Run, Table, Verdict};
+use crate::outcome::{Figure, Outcome, Run, Verdict};
+use crate::rounds::Table;
 
 const PAGE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#667085;--line:#e4e7ec;--paper:#ffffff;\

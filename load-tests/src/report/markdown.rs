@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{judgement, mark, range, with_unit};
-use crate::outcome::{Figure, Outcome, Run, Table};
+use crate::outcome::{Figure, Outcome, Run};
 use crate::peer::Kind;
+use crate::rounds::Table;
 
 /// The whole run.
 pub(super) fn report(run: &Run) -> String {
@@ -123,14 +124,18 @@ fn rows(figure: &Figure) -> String {
 pub(super) fn machine(run: &Run) -> String {
     let machine = &run.machine;
     let versions: Vec<&str> = machine.versions.values().map(String::as_str).collect();
-    format!(
+    let mut text = format!(
         "{}, {} CPUs, Linux {}; {}. {}.",
         machine.cpu,
         machine.cores,
         machine.kernel,
         machine.pinning,
         versions.join("; ")
-    )
+    );
+    for warning in &machine.warnings {
+        text.push_str(&format!(" **Not quiet: {warning}.**"));
+    }
+    text
 }
 
 /// How the figures came about.

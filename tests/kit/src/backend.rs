@@ -2,7 +2,6 @@
 
 mod conversation;
 pub mod script;
-mod tape;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,9 +11,9 @@ use std::thread::JoinHandle;
 use rustix::net::Shutdown;
 
 pub use conversation::{Conversation, Request};
-pub use tape::Tape;
 
 use crate::eventually;
+use crate::tape::Tape;
 
 /// What a backend does with one connection: it returns when it is done with it, and the
 /// connection is closed then. An error ends it just so.

@@ -22,6 +22,7 @@ pub mod haproxy;
 pub mod load;
 pub mod nats;
 pub mod process;
+pub mod tape;
 pub mod temp_dir;
 pub mod wire;
 

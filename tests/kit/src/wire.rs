@@ -9,8 +9,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::Tape;
 use crate::bytes;
+use crate::tape::Tape;
 
 /// The head of a message: its first line, its fields, and the bytes they came in.
 #[derive(Clone, Debug, PartialEq, Eq)]

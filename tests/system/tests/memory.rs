@@ -14,8 +14,9 @@ const WANTED: u64 = 10_000;
 /// Descriptors that this process and the router need for other things.
 const OTHERS: u64 = 256;
 
-/// The most that one may cost, in KiB.
-const MOST: u64 = 4;
+/// The most that one may cost, in KiB, in a build that is not optimised and has no allocator of its own;
+/// in the one that ships the load tests hold it to half of that.
+const MOST: u64 = 3;
 
 fn open(router: &RouterProcess) -> u64 {
     let connections = router.ask_json("/connections?limit=1");
@@ -35,7 +36,7 @@ fn idle(router: &RouterProcess, count: u64) -> Vec<Client> {
 }
 
 #[test]
-fn an_idle_connection_costs_four_kib_at_most() {
+fn an_idle_connection_costs_three_kib_at_most() {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = WANTED.min(limit.saturating_sub(OTHERS));
     assert!(

@@ -172,10 +172,7 @@ fn a_failed_start_names_its_file() {
 #[test]
 fn a_failed_endpoint_has_a_line_a_second_and_its_return_has_one() {
     let backend = Backend::start(script::hello("hi"));
-    let gone = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap()
-    };
+    let gone = tests_kit::free_address();
     let program = RouterProgram::new(PROGRAM);
     let routes = format!(
         "routes: [{{uris: [a.test], backends: ['{}', '{gone}']}}, {{uris: [gone.test], backends: \

@@ -4,13 +4,15 @@
     reason = "what is missing fails the test that wants it"
 )]
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tests_kit::{Backend, Client, FakeNats, Gate, Manner, PATIENCE, eventually, script};
+use tests_kit::{
+    Backend, Client, FakeNats, Gate, Manner, PATIENCE, eventually, free_address, script,
+};
 use tests_kit_router::FakeRegistrar as _;
 use tests_kit_router::{RouterProcess, RouterProgram};
 
@@ -24,13 +26,6 @@ const A_MESSAGE: usize = 20;
 
 fn host(route: usize) -> String {
     format!("r{route}.test")
-}
-
-/// An address that is free at the moment, for somebody who asks before the router can say where it
-/// listens.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 fn yaml(bus: u16, listener: SocketAddr, admin: SocketAddr) -> String {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use super::Tape;
+use crate::tape::Tape;
 use crate::wire::{Body, End, Framing, Head, Wire};
 
 /// A request as a backend read it.
