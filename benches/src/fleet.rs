@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use component::tick::Tick;
 use protocol::bus::{Message as _, Register};
 use router_core::own_listeners::OwnListeners;
 use router_core::registration::{Registration, RegistrationRules, Sharding, Withdrawal};
 use router_core::registry::{Command, Registry, RegistryConfig};
-use router_core::tick::Tick;
 use uuid::Uuid;
 
 /// When everything here happens.

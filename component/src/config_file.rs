@@ -15,10 +15,12 @@ pub trait ConfigFile: Clone + Default {
     /// Names every key with its documentation and the value it stands for.
     fn keys(&mut self, keys: &mut Keys<'_>);
 
-    /// Takes over what a file says.
+    /// Takes over what a file says. What it does not understand of it is a fault.
     fn take(&mut self, mut root: Node, report: &mut Report) {
         yaml::expand(&mut root, ENVIRONMENT, report);
         yaml::read(&root, report, |keys| self.keys(keys));
+        report.refuse_unknown(|_| None);
+        report.refuse_lax();
     }
 
     /// Adds to the example file what is no key of this program.

@@ -1,13 +1,19 @@
-//! What every program needs: its frame, its configuration, its log, its tasks.
+//! What every program needs: its frame, its configuration, its log, its admin listener, its tasks.
 
 pub mod address;
+pub mod admin;
+pub mod admin_client;
+pub mod announce;
 pub mod background;
+pub mod bus_config;
 pub mod config_file;
 pub mod duration;
 pub mod error_chain;
+pub mod exposition;
 pub mod orders;
 pub mod periodic;
 pub mod pid_file;
+pub mod process_usage;
 pub mod program;
 pub mod regular_file;
 pub mod secret;
@@ -15,5 +21,8 @@ pub mod shutdown;
 pub mod size;
 pub mod tasks;
 pub mod telemetry;
+pub mod text_table;
 pub mod threads;
 pub mod yaml;
+
+pub use component_core::{histogram, tick};

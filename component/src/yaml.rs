@@ -203,6 +203,27 @@ impl Report {
         });
     }
 
+    /// Makes a fault of each key without a meaning. Where no key of the program is like it, `meant`
+    /// may know what its author had in mind.
+    pub fn refuse_unknown(&mut self, meant: impl Fn(&str) -> Option<&'static str>) {
+        for unknown in std::mem::take(&mut self.unknown) {
+            let UnknownKey { path, place, .. } = unknown;
+            let (_, key) = path.rsplit_once('.').unwrap_or(("", &path));
+            let hint = match unknown.meant.or_else(|| meant(&path)) {
+                Some(meant) if meant != key => format!(", did you mean {meant}?"),
+                _ => String::new(),
+            };
+            let reason = format!("{path}: no such key{hint}");
+            self.faults.push(Fault { place, reason });
+        }
+    }
+
+    /// Makes a fault of each value that can be taken for two things.
+    pub fn refuse_lax(&mut self) {
+        let lax = std::mem::take(&mut self.lax);
+        self.faults.extend(lax.into_iter().map(|lax| lax.fault));
+    }
+
     fn with_path(&self, reason: impl fmt::Display) -> String {
         if self.path.is_empty() {
             reason.to_string()

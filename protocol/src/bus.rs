@@ -1,9 +1,11 @@
 //! The message bus: subjects that know their payload, and the payloads.
 
+mod component;
 mod liberal;
 mod router;
 mod subject;
 
+pub use component::{Announcement, COMPONENT_ANNOUNCE, COMPONENT_DISCOVER, Discover};
 pub use router::{
     Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER,
     Register, RouteOptions, RouterEvent, Start, Tags,

@@ -4,19 +4,11 @@
 //! streams, downloads, the size of heads and bodies, and the time a caller may take.
 
 mod apps;
-mod auth;
 mod connections;
-mod desks;
 mod events;
 mod explain;
-mod health;
-mod line;
-mod log_level;
-mod places;
-mod process;
 mod prometheus;
 mod routes;
-mod server;
 mod varz;
 
 use std::future::Future;
@@ -24,18 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use component::admin::{Auth, Credentials, guarded, health, local_only, log_level, serve_listener};
 use component::telemetry::LogLevel;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::apps::Apps;
-use self::auth::Auth;
-pub(crate) use self::auth::basic;
 use self::varz::TrafficRates;
-use crate::config::Credentials;
 use crate::io::clock::Moment;
 use crate::worker::shared::Shared;
 
@@ -50,7 +39,7 @@ const RATES: Duration = Duration::from_secs(5);
 
 /// What the endpoints need to know beyond the shared handles.
 #[derive(Debug)]
-pub struct Settings {
+pub struct AdminOptions {
     /// Wanted for all but the health checks. Without them, only callers on loopback are answered.
     pub credentials: Option<Credentials>,
     /// Which router of its kind this is.
@@ -85,8 +74,8 @@ pub struct Admin {
     started: Moment,
     /// By the calendar of that moment: who looks at it takes another time for another start.
     started_unix_nanos: u64,
-    settings: Settings,
-    auth: Auth,
+    options: AdminOptions,
+    auth: Arc<Auth>,
     log_level: LogLevel,
     streams: Arc<Semaphore>,
     walks: Arc<Semaphore>,
@@ -97,14 +86,14 @@ pub struct Admin {
 
 impl Admin {
     /// Endpoints over these handles.
-    pub fn new(shared: Shared, settings: Settings, log_level: LogLevel) -> Arc<Self> {
+    pub fn new(shared: Shared, options: AdminOptions, log_level: LogLevel) -> Arc<Self> {
         let started = shared.clock.read();
         Arc::new(Self {
-            auth: Auth::new(settings.credentials.as_ref()),
+            auth: Arc::new(Auth::new(options.credentials.as_ref())),
             started,
             started_unix_nanos: shared.clock.unix_nanos(started),
             shared,
-            settings,
+            options,
             log_level,
             streams: Arc::new(Semaphore::new(STREAMS)),
             walks: Arc::new(Semaphore::new(WALKS)),
@@ -122,7 +111,7 @@ impl Admin {
     ) {
         let mut tasks = JoinSet::new();
         for (listener, role) in listeners {
-            tasks.spawn(server::accept(listener, router(&self, role)));
+            tasks.spawn(serve_listener(listener, router(&self, role)));
         }
         tasks.spawn(Arc::clone(&self).keep_rates());
         shutdown.await;
@@ -166,18 +155,17 @@ impl Admin {
 
 /// The endpoints of one listener.
 fn router(admin: &Arc<Admin>, role: Role) -> Router {
-    let open = health::router();
+    let state = Arc::clone(&admin.shared.health);
+    let open = health(Arc::new(move || state.state().reason()));
+    let for_users = |app| guarded(app, Arc::clone(&admin.auth));
+    let level = log_level(admin.log_level.clone());
     let routes = match role {
-        Role::Everything => open.merge(guarded(admin, status().merge(insight()))),
-        Role::Status => open.merge(guarded(admin, status())),
+        Role::Everything => open.merge(for_users(status().merge(insight()).merge(level))),
+        Role::Status => open.merge(for_users(status())),
         Role::Health => open,
-        Role::LogLevel => log_level::router().layer(axum::middleware::from_fn(auth::loopback)),
+        Role::LogLevel => local_only(level),
     };
     routes.with_state(Arc::clone(admin))
-}
-
-fn guarded(admin: &Arc<Admin>, routes: Router<Arc<Admin>>) -> Router<Arc<Admin>> {
-    routes.route_layer(from_fn_with_state(Arc::clone(admin), auth::guard))
 }
 
 /// What gorouter's status listener shows.
@@ -195,7 +183,6 @@ fn insight() -> Router<Arc<Admin>> {
         .route("/routes/changes", get(events::changes))
         .route("/routes/watch", get(events::watch))
         .route("/connections", get(connections::list))
-        .merge(log_level::router())
 }
 
 #[cfg(test)]

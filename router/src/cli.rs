@@ -4,10 +4,8 @@
 pub mod args;
 mod connections;
 mod explain;
-mod http;
 mod log_level;
 mod routes;
-mod table;
 mod top;
 
 use std::io::{self, Write};
@@ -15,10 +13,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use component::admin_client::{AdminClient, AdminError};
 use component::error_chain::error_chain;
 use component::telemetry::Level;
 
-pub use self::http::{Client, ClientError};
 use crate::config::AdminConfig;
 
 /// What a running router can be asked.
@@ -73,14 +71,18 @@ const UNREACHABLE: u8 = 3;
 /// # Errors
 /// When this process cannot start at all.
 pub fn run(command: &Command, config: &AdminConfig) -> io::Result<ExitCode> {
-    let client = Client::new(reachable(config.address), config.credentials.as_ref());
+    let client = AdminClient::new(
+        "router",
+        reachable(config.address),
+        config.credentials.as_ref(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     match runtime.block_on(ask(command, &client, &mut io::stdout().lock())) {
         Ok(code) => Ok(code),
         // Who read the output has seen enough.
-        Err(ClientError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+        Err(AdminError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -97,9 +99,9 @@ pub fn run(command: &Command, config: &AdminConfig) -> io::Result<ExitCode> {
 
 async fn ask(
     command: &Command,
-    client: &Client,
+    client: &AdminClient,
     out: &mut impl Write,
-) -> Result<ExitCode, ClientError> {
+) -> Result<ExitCode, AdminError> {
     match command {
         Command::Routes { host, json } => routes::show(client, host.as_deref(), *json, out).await,
         Command::Explain { url, header, json } => {

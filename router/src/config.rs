@@ -8,7 +8,6 @@
 
 mod admin;
 mod backend;
-mod bus;
 mod check;
 mod connection;
 mod frontend;
@@ -26,15 +25,16 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use component::address::is_local;
+use component::bus_config::BusKey;
 use component::config_file::{self, ConfigFile, ENVIRONMENT, text_of};
 use component::telemetry::Output;
 use component::yaml::{self, Content, Keys, Report};
 use router_core::error_page::ErrorPage;
 use router_core::own_listeners::OwnListeners;
 
-pub use admin::{AdminConfig, Credentials};
+pub use admin::AdminConfig;
 pub use backend::BackendConfig;
-pub use bus::{BusConfig, BusServer, BusTls};
+pub use component::bus_config::{BusConfig, BusServer, BusTls};
 pub use component::config_file::{Checked, ConfigError, Depth, Loaded};
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
 pub use frontend::{ClientConfig, Listener, ProxyProtocol};
@@ -199,7 +199,7 @@ impl Config {
         if !ping.is_zero() {
             ping = ping.max(registry::SHORTEST_INTERVAL);
         }
-        let named = keys.key("nats", NATS_DOC, &mut bus::BusKey(&mut self.bus));
+        let named = keys.key("nats", NATS_DOC, &mut BusKey(&mut self.bus));
         if keys.reading() && !named && (listed || filed) {
             self.bus = None;
         }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use component::tick::Tick;
 use foldhash::fast::FixedState;
 use router_core::endpoint::EndpointId;
-use router_core::tick::Tick;
 
 pub(crate) use dial::{Dialled, dial};
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use component::address::ListenAddress;
 use component::shutdown::{Phase, Shutdown};
+use component::tick::Tick;
 use router_core::edits::Edits;
 use router_core::http1::response::ResponseParser;
-use router_core::tick::Tick;
 
 use crate::config::settings::Settings;
 use crate::io::buffers::Buffers;

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use component_core::tick::Tick;
 use protocol::bus::{Message, Register};
 use router_core::endpoint::Origin;
 use router_core::own_listeners::OwnListeners;
@@ -14,7 +15,6 @@ use router_core::registration::{Registration, RegistrationRules, Sharding, Withd
 use router_core::registry::{Command, Registry, RegistryConfig};
 use router_core::snapshot::{self, Snapshot};
 use router_core::table::RouteTable;
-use router_core::tick::Tick;
 use uuid::Uuid;
 
 fn main() {

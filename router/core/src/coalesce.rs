@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::endpoint::{Description, Digest, Facts, Origin};
     use crate::registry::{Registry, RegistryConfig};
-    use crate::tick::Tick;
+    use component_core::tick::Tick;
 
     /// A registration of endpoint `claim % 4` for route `claim / 4`, in some version.
     fn on(claim: u8, version: &str) -> Notice {

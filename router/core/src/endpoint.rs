@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::tick::Tick;
 pub use component::{ComponentId, Components};
+use component_core::tick::Tick;
 pub use digest::Digest;
 use digest::Said;
 pub(crate) use facts::address;

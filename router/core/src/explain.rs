@@ -167,7 +167,7 @@ mod tests {
     use crate::registration::Registration;
     use crate::registry::{Command, Registry, RegistryConfig};
     use crate::route::RouteKey;
-    use crate::tick::Tick;
+    use component_core::tick::Tick;
 
     fn table() -> RouteTable {
         let mut registry = Registry::new(RegistryConfig::default());

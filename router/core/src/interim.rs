@@ -3,7 +3,7 @@
 //! Any number may precede the final one, and a backend that reports its progress for hours does
 //! send many. What is bounded is their rate, and their bytes in all.
 
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 /// Interim responses that may come at once.
 const BURST: u64 = 64;

@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::{Description, EndpointId, Facts, Origin, RouteOptions};
-    use crate::tick::Tick;
+    use component_core::tick::Tick;
 
     fn entry(given: &Description<'_>, origin: Origin) -> RouteEntry {
         let facts = Facts::new(given).unwrap();

@@ -11,8 +11,8 @@ use crate::balance::Balance;
 use crate::endpoint::{Endpoint, EndpointId, InFlight, RouteOptions, RoutePolicy};
 use crate::instance::Asked;
 use crate::route::RouteKey;
-use crate::tick::Tick;
 pub(crate) use choose::{Round, Standing};
+use component_core::tick::Tick;
 use members::Members;
 
 /// The endpoints of one route.

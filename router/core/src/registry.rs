@@ -16,8 +16,8 @@ use crate::pool::Pool;
 use crate::registration::{Registration, Withdrawal};
 use crate::route::RouteKey;
 use crate::table::RouteTable;
-use crate::tick::Tick;
 pub use change::{Change, Event, Removal};
+use component_core::tick::Tick;
 pub use config::RegistryConfig;
 pub use heartbeat::{renew, repeat};
 

@@ -11,7 +11,7 @@ use crate::endpoint::{Digest, Endpoint, Facts, Origin};
 use crate::registration::Registration;
 use crate::route::RouteKey;
 use crate::table::RouteTable;
-use crate::tick::millis;
+use component_core::tick::millis;
 
 const MAGIC: [u8; 8] = *b"SWYROUTE";
 /// Goes up whenever a record, or anything in it, is written differently.
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
     use crate::endpoint::{Description, RouteOptions};
     use crate::registry::{Command, Registry, RegistryConfig};
-    use crate::tick::Tick;
+    use component_core::tick::Tick;
 
     const HOUR: Duration = Duration::from_secs(3600);
 

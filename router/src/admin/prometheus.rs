@@ -5,7 +5,6 @@
 //! with `_total` too. Labels are bounded: components, groups of statuses, and workers.
 
 mod events;
-mod text;
 
 use std::sync::Arc;
 
@@ -13,16 +12,15 @@ use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
+use component::exposition::{Exposition, Scale};
+use component::process_usage::{Usage, usage};
 use component::threads;
-use router_core::histogram::LOOKUP_NANOS;
 
 use self::events::{EVENTS, OUR_EVENTS};
-use self::text::{Exposition, Scale};
 use super::Admin;
-use super::process::{Usage, usage};
 use super::varz::look;
 use crate::observe::health::State as Health;
-use crate::observe::metrics::{RegistryMetrics, StatusGroup, Totals};
+use crate::observe::metrics::{LOOKUP_NANOS, RegistryMetrics, StatusGroup, Totals};
 
 /// Bounds of `latency`, in microseconds: those of gorouter's last histogram, and two above them.
 const LATENCY: [u64; 14] = [
@@ -313,7 +311,7 @@ fn process(admin: &Admin, usage: Usage, out: &mut Exposition) {
 
 #[cfg(test)]
 mod tests {
-    use router_core::histogram::MICROSECONDS;
+    use component::histogram::MICROSECONDS;
 
     use super::*;
 

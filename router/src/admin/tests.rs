@@ -5,23 +5,23 @@ use std::net::SocketAddr;
 use arc_swap::ArcSwap;
 use component::secret::Secret;
 use component::telemetry::Level;
+use component::tick::Tick;
 use protocol::admin::{Connections as ConnectionsAnswer, Explain, RouteEntry, Varz};
 use protocol::bus::Register;
 use router_core::own_listeners::OwnListeners;
 use router_core::registration::{Registration, RegistrationRules, Sharding};
 use router_core::registry::{Command, Registry, RegistryConfig};
-use router_core::tick::Tick;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::cli::Client;
 use crate::io::clock::Clock;
 use crate::observe::access_log::LogState;
 use crate::observe::health::Health;
 use crate::observe::metrics::Metrics;
 use crate::worker::connections::Connections;
+use component::admin_client::AdminClient;
 
 /// A router's admin side with three routes, on a port of its own.
 pub(crate) struct Served {
@@ -68,7 +68,7 @@ pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Serve
         connections: Connections::new(0).0,
         access_log: Arc::new(LogState::default()),
     };
-    let settings = Settings {
+    let options = AdminOptions {
         credentials,
         index: 3,
         uuid: "3-uuid".into(),
@@ -80,7 +80,7 @@ pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Serve
         )),
         tls_threshold: None,
     };
-    let admin = Admin::new(shared.clone(), settings, LogLevel::detached(Level::Info));
+    let admin = Admin::new(shared.clone(), options, LogLevel::detached(Level::Info));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -132,8 +132,8 @@ impl Served {
         &head == b"HTTP/1.1 200"
     }
 
-    pub(crate) fn client(&self) -> Client {
-        Client::new(self.address, None)
+    pub(crate) fn client(&self) -> AdminClient {
+        AdminClient::new("router", self.address, None)
     }
 
     /// Reads a stream of events until it holds `part`.
@@ -226,18 +226,18 @@ async fn all_but_health_wants_the_user() {
         assert!(answer.contains("www-authenticate: Basic"), "{answer}");
     }
     assert_eq!(served.status("/health").await, 503);
-    let known = Client::new(served.address, Some(&user()));
+    let known = AdminClient::new("router", served.address, Some(&user()));
     assert!(known.json::<Varz>("/varz").await.is_ok());
     let stranger = Credentials {
         user: "u".into(),
         password: Secret::new("q"),
     };
-    let refused = Client::new(served.address, Some(&stranger))
+    let refused = AdminClient::new("router", served.address, Some(&stranger))
         .json::<Varz>("/varz")
         .await;
     assert!(matches!(
         refused,
-        Err(crate::cli::ClientError::Unauthorized)
+        Err(component::admin_client::AdminError::Unauthorized(_))
     ));
 }
 

@@ -8,15 +8,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use component::histogram::Distribution;
+use component::process_usage::{self, Usage};
 use component::threads;
 use protocol::admin::{ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};
 use router_core::access_log::timestamp;
-use router_core::histogram::Distribution;
 use router_core::rates::Rates;
 
 use super::Admin;
 use super::apps::Report;
-use super::process::{self, Usage};
 use crate::observe::metrics::{Event, RegistryMetrics, StatusGroup, Totals};
 
 /// Requests a second, in all and by component.
@@ -43,7 +43,7 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Response {
     look(&admin, |admin| {
         let report = admin.apps.look(&admin.shared.routes.load_full());
         let totals = admin.shared.metrics.totals();
-        Json(varz(admin, &totals, &report, process::usage()))
+        Json(varz(admin, &totals, &report, process_usage::usage()))
     })
     .await
 }
@@ -73,11 +73,11 @@ fn varz(admin: &Admin, totals: &Totals, report: &Report, usage: Usage) -> Varz {
     let [one, five, fifteen] = rates.all.per_second();
     Varz {
         kind: "Router".into(),
-        index: admin.settings.index,
-        host: admin.settings.host.clone(),
+        index: admin.options.index,
+        host: admin.options.host.clone(),
         credentials: Vec::new(),
         start: timestamp(admin.started_unix_nanos()),
-        uuid: admin.settings.uuid.clone(),
+        uuid: admin.options.uuid.clone(),
         uptime: days(uptime),
         num_cores: std::thread::available_parallelism().map_or(1, usize::from),
         mem: usage.resident / 1024,

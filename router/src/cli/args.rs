@@ -8,7 +8,8 @@ use component::program::{Common, VERSION};
 use component::secret::Secret;
 
 use crate::cli::Command;
-use crate::config::{AdminConfig, Config, ConfigError, Credentials};
+use crate::config::{AdminConfig, Config, ConfigError};
+use component::admin::Credentials;
 
 /// Routes HTTP requests to the instances of apps.
 ///

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use protocol::admin::{ConnectionState, Connections};
 
-use super::http::{Client, ClientError};
-use super::table::{Table, span};
+use component::admin_client::{AdminClient, AdminError};
+use component::text_table::{TextTable, span};
 
 pub(super) async fn show(
-    client: &Client,
+    client: &AdminClient,
     limit: usize,
     json: bool,
     out: &mut impl Write,
-) -> Result<ExitCode, ClientError> {
+) -> Result<ExitCode, AdminError> {
     let answer: Connections = client.json(&format!("/connections?limit={limit}")).await?;
     if json {
         serde_json::to_writer_pretty(&mut *out, &answer)?;
@@ -33,8 +33,8 @@ pub(super) async fn show(
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(answer: &Connections) -> Table {
-    let mut table = Table::new(&["WORKER>", "CLIENT", "STATE", "AGE>", "REQUESTS>", "HOST"]);
+fn table(answer: &Connections) -> TextTable {
+    let mut table = TextTable::new(&["WORKER>", "CLIENT", "STATE", "AGE>", "REQUESTS>", "HOST"]);
     for connection in &answer.connections {
         let state = match connection.state {
             ConnectionState::Idle => "idle",

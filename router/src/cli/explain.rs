@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use protocol::admin::{Explain, MatchedRoute};
 
 use super::NO;
-use super::http::{Client, ClientError, encoded};
-use super::table::{Table, shown, span};
+use component::admin_client::{AdminClient, AdminError, encoded};
+use component::text_table::{TextTable, shown, span};
 
 pub(super) async fn show(
-    client: &Client,
+    client: &AdminClient,
     url: &str,
     headers: &[String],
     json: bool,
     out: &mut impl Write,
-) -> Result<ExitCode, ClientError> {
+) -> Result<ExitCode, AdminError> {
     let mut path = format!("/routes/explain?url={}", encoded(url));
     for header in headers {
         path.push_str(&format!("&header={}", encoded(header)));
@@ -73,7 +73,7 @@ fn write(answer: &Explain, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-fn endpoints(route: &MatchedRoute) -> Table {
+fn endpoints(route: &MatchedRoute) -> TextTable {
     let headings = [
         "ENDPOINT",
         "ORIGIN",
@@ -85,7 +85,7 @@ fn endpoints(route: &MatchedRoute) -> Table {
         "FAILURES>",
         "ELIGIBLE",
     ];
-    let mut table = Table::new(&headings);
+    let mut table = TextTable::new(&headings);
     for endpoint in &route.endpoints {
         let unconfirmed = if endpoint.confirmed {
             ""

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use component::telemetry::Level;
 
-use super::http::{Client, ClientError};
+use component::admin_client::{AdminClient, AdminError};
 
 pub(super) async fn show(
-    client: &Client,
+    client: &AdminClient,
     level: Option<Level>,
     out: &mut impl Write,
-) -> Result<ExitCode, ClientError> {
+) -> Result<ExitCode, AdminError> {
     match level {
         Some(level) => {
             let now = client.put("/log-level", level.name()).await?;

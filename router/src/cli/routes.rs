@@ -6,15 +6,15 @@ use std::process::ExitCode;
 
 use protocol::admin::RouteEntry;
 
-use super::http::{Client, ClientError, encoded};
-use super::table::Table;
+use component::admin_client::{AdminClient, AdminError, encoded};
+use component::text_table::TextTable;
 
 pub(super) async fn show(
-    client: &Client,
+    client: &AdminClient,
     host: Option<&str>,
     json: bool,
     out: &mut impl Write,
-) -> Result<ExitCode, ClientError> {
+) -> Result<ExitCode, AdminError> {
     let path = match host {
         Some(host) => format!("/routes?host={}", encoded(host)),
         None => "/routes".to_owned(),
@@ -31,8 +31,8 @@ pub(super) async fn show(
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(routes: &BTreeMap<String, Vec<RouteEntry>>) -> Table {
-    let mut table = Table::new(&[
+fn table(routes: &BTreeMap<String, Vec<RouteEntry>>) -> TextTable {
+    let mut table = TextTable::new(&[
         "ROUTE", "ENDPOINT", "PROTOCOL", "TTL>", "WEIGHT>", "APP", "ZONE",
     ]);
     for (route, endpoints) in routes {

@@ -120,9 +120,13 @@ async fn errors_say_what_to_do() {
         error_chain(&refused)
     );
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let lost = ask(&Command::Top, &Client::new(nobody, None), &mut Vec::new())
-        .await
-        .unwrap_err();
+    let lost = ask(
+        &Command::Top,
+        &AdminClient::new("router", nobody, None),
+        &mut Vec::new(),
+    )
+    .await
+    .unwrap_err();
     assert!(lost.is_unreachable());
     let text = error_chain(&lost);
     assert!(

@@ -11,12 +11,15 @@ use protocol::admin::Varz;
 
 use self::screen::lines;
 use self::terminal::{Key, Terminal};
-use super::http::{Client, ClientError};
+use component::admin_client::{AdminClient, AdminError};
 
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// Follows the router on a terminal until a key ends it; elsewhere prints one look.
-pub(super) async fn show(client: &Client, out: &mut impl Write) -> Result<ExitCode, ClientError> {
+pub(super) async fn show(
+    client: &AdminClient,
+    out: &mut impl Write,
+) -> Result<ExitCode, AdminError> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return look(client, out).await;
     }
@@ -36,7 +39,10 @@ pub(super) async fn show(client: &Client, out: &mut impl Write) -> Result<ExitCo
 }
 
 /// Prints the numbers as they are now.
-pub(super) async fn look(client: &Client, out: &mut impl Write) -> Result<ExitCode, ClientError> {
+pub(super) async fn look(
+    client: &AdminClient,
+    out: &mut impl Write,
+) -> Result<ExitCode, AdminError> {
     let now: Varz = client.json("/varz").await?;
     for line in lines(&client.address().to_string(), &now, None) {
         writeln!(out, "{line}")?;

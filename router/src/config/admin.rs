@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use component::address::collide;
-use component::secret::Secret;
+use component::admin::Credentials;
 use component::yaml::{Keys, Node, Output, Report, Value};
 
 use super::Listener;
@@ -24,15 +24,6 @@ pub struct AdminConfig {
     /// A listener for `PUT /log-level` alone, as gorouter's; without credentials, so only on
     /// loopback.
     pub debug: Option<SocketAddr>,
-}
-
-/// A user of the admin endpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The name, not empty.
-    pub user: String,
-    /// The password.
-    pub password: Secret,
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

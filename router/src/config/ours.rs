@@ -162,16 +162,7 @@ pub(super) fn judge(ours: bool, report: &mut Report) {
         !meant.is_empty() && !is_gorouters(&path)
     };
     if ours || report.unknown.iter().any(misspelt) {
-        for UnknownKey { path, place, meant } in std::mem::take(&mut report.unknown) {
-            let (_, key) = path.rsplit_once('.').unwrap_or(("", &path));
-            let meant = meant.or_else(|| unserved::nearest(&path));
-            let hint = match meant {
-                Some(meant) if meant != key => format!(", did you mean {meant}?"),
-                _ => String::new(),
-            };
-            let reason = format!("{path}: no such key{hint}");
-            report.faults.push(Fault { place, reason });
-        }
+        report.refuse_unknown(unserved::nearest);
     } else {
         warn_unknown(report);
     }

@@ -1,7 +1,7 @@
 //! How long an exchange may take, and each of its waits.
 
+use component::tick::Tick;
 use router_core::http1::framing::BodyLength;
-use router_core::tick::Tick;
 
 use super::Exchange;
 

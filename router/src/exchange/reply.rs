@@ -5,13 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use component::tick::Tick;
 use router_core::endpoint::{Endpoint, InFlight};
 use router_core::failure::{EndpointFault, Failure};
 use router_core::http1::request::Method;
 use router_core::http1::response::{ResponseHead, ResponseParser};
 use router_core::interim::Allowance;
 use router_core::retry::{Attempt, Reached};
-use router_core::tick::Tick;
 
 use super::Exchange;
 use super::head::largest;

@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use component::shutdown::Phase;
+use component::tick::Tick;
 use router_core::failure::{EndpointFault, Failure};
 use router_core::field::FieldKind;
 use router_core::headers::response::{self, Connection, Departure, Trace};
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
 use router_core::http1::{Version, write};
-use router_core::tick::Tick;
 use router_core::trailer::TrailerRules;
 
 use super::reply::Response;

@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::tick::Tick;
 use router_core::access_log::{Attempt as Shown, Glimpse};
 use router_core::endpoint::{Endpoint, RoutePolicy};
 use router_core::failure::{Answer, EndpointFault, Failure};
 use router_core::headers::client::Client;
 use router_core::retry::Attempt;
-use router_core::tick::Tick;
 
 use super::reply::Response;
 use crate::io::clock::Moment;

@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use component::tick::Tick;
 use router_core::failure::Failure;
 use router_core::field::FieldKind;
 use router_core::headers::request;
 use router_core::http1::Version;
 use router_core::http1::framing::BodyLength;
-use router_core::tick::Tick;
 
 use super::Exchange;
 use super::limits::NEVER;

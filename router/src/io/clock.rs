@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use router_core::tick::Tick;
+use component::tick::Tick;
 
 /// The monotonic clock and where the calendar stood when it began. Clones share both.
 #[derive(Clone, Debug)]

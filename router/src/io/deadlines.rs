@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use router_core::tick::Tick;
+use component::tick::Tick;
 use tokio::sync::Notify;
 
 use crate::io::clock::Clock;

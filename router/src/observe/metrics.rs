@@ -12,12 +12,19 @@ mod totals;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use component::histogram::MICROSECONDS;
 use router_core::endpoint::{ComponentId, Components};
-use router_core::histogram::{LOOKUP_NANOS, MICROSECONDS};
 
 pub use self::counter::{Counter, Gauge, Histogram};
 pub use self::registry::{Action, RegistryMetrics};
 pub use self::totals::{ComponentTotals, Totals};
+
+/// Bounds for the time of a lookup in nanoseconds: the ten of gorouter's last histogram, and finer ones
+/// below them.
+pub const LOOKUP_NANOS: [u64; 18] = [
+    50, 100, 150, 200, 300, 500, 1_000, 5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000,
+    70_000, 80_000, 90_000, 100_000,
+];
 
 /// All sets of counters of this process.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use component::telemetry::LogLevel;
 use router_core::own_listeners::OwnListeners;
 use tokio::net::TcpListener;
 
-use crate::admin::{self, Admin, Role};
+use crate::admin::{Admin, AdminOptions, Role};
 use crate::config::settings::Settings;
 use crate::config::{Config, ConfigError};
 use crate::edge::listen::Listener;
@@ -118,7 +118,7 @@ impl Router {
 
         let mut tasks = Tasks::new();
         let admin_addresses = addresses_of(&admin_listeners)?;
-        let settings = admin_settings(&config, data_path, id, host);
+        let settings = admin_options(&config, data_path, id, host);
         let admin = Admin::new(shared.clone(), settings, log_level);
         let (end, ends) = shutdown::channel();
         let mut admin_ends = ends.clone();
@@ -348,13 +348,13 @@ fn own_listeners(listeners: &[Arc<Listener>], admin: &[(SocketAddr, Role)]) -> O
     OwnListeners::new(clients.chain(admin), is_local)
 }
 
-fn admin_settings(
+fn admin_options(
     config: &Config,
     data_path: Arc<Settings>,
     uuid: String,
     host: String,
-) -> admin::Settings {
-    admin::Settings {
+) -> AdminOptions {
+    AdminOptions {
         credentials: config.admin.credentials.clone(),
         index: config.process.index,
         uuid,

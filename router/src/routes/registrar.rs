@@ -31,12 +31,12 @@ use std::time::Instant;
 
 use bus::BusError;
 use component::threads;
+use component::tick::Tick;
 use router_core::endpoint::{Endpoint, Origin};
 use router_core::registration::Registration;
 use router_core::registry::Registry;
 use router_core::route::RouteKey;
 use router_core::table::RouteTable;
-use router_core::tick::Tick;
 
 use crate::observe::health::Health;
 use crate::observe::metrics::{Metrics, RegistryMetrics};

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use component::tick::Tick;
 use router_core::own_listeners::OwnListeners;
 use router_core::registry::Registry;
 use router_core::snapshot::{self, Snapshot};
 use router_core::table::RouteTable;
-use router_core::tick::Tick;
 
 use crate::observe::metrics::Metrics;
 use crate::routes::Routes;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::tick::Tick;
 use protocol::admin::{Connection, ConnectionState};
-use router_core::tick::Tick;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a list waits for a busy worker before it goes on without it.

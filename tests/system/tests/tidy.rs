@@ -22,8 +22,9 @@ const LONGER_FILES: &[(&str, &str)] = &[];
 const EDGES: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("bus", &["protocol"]),
-    ("component", &["bus", "protocol"]),
-    ("router-core", &["protocol"]),
+    ("component-core", &[]),
+    ("component", &["bus", "component-core", "protocol"]),
+    ("router-core", &["component-core", "protocol"]),
     ("router", &["bus", "component", "protocol", "router-core"]),
     (
         "benches",
@@ -34,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["bus", "protocol", "tests-kit", "tests-kit-router"],
     ),
     ("sample-app", &["bus", "protocol"]),
+    ("second-program", &["bus", "component"]),
     ("tests-kit", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
     (
@@ -55,6 +57,7 @@ const PROOF: &[&str] = &[
     "benches",
     "load-tests",
     "sample-app",
+    "second-program",
     "tests-kit",
     "tests-kit-router",
     "tests-system",
@@ -64,19 +67,22 @@ const PROOF: &[&str] = &[
 const KITS: &[&str] = &["tests-kit", "tests-kit-router"];
 
 /// What a core may use of others': no runtime, no socket, no clock, no chance.
-const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[(
-    "router-core",
-    &[
-        "foldhash",
-        "indexmap",
-        "memchr",
-        "postcard",
-        "ppp",
-        "serde",
-        "serde_json",
-        "uuid",
-    ],
-)];
+const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
+    ("component-core", &[]),
+    (
+        "router-core",
+        &[
+            "foldhash",
+            "indexmap",
+            "memchr",
+            "postcard",
+            "ppp",
+            "serde",
+            "serde_json",
+            "uuid",
+        ],
+    ),
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

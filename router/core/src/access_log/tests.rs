@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::endpoint::{Description, EndpointId, Facts, Origin};
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 fn endpoint() -> Endpoint {
     let facts = Facts::new(&Description {

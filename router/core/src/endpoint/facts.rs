@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tags::{PackedTags, TagValue};
 use crate::balance::Balance;
-use crate::tick::millis;
+use component_core::tick::millis;
 
 /// What a registration says of an endpoint, taken apart. Texts that were not given are empty.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 /// Milliseconds between two lines of a kind.
 const PAUSE: u64 = 1000;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::news::News;
-use crate::tick::{Tick, millis};
+use component_core::tick::{Tick, millis};
 
 /// Counts and marks of one endpoint.
 ///

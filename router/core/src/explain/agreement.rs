@@ -17,7 +17,7 @@ use crate::instance::asked;
 use crate::registration::{Registration, Withdrawal};
 use crate::registry::{Command, Registry, RegistryConfig};
 use crate::route::RouteKey;
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 const EJECTION: Duration = Duration::from_secs(30);
 const NOW: Tick = Tick::from_millis(100_000);

@@ -4,7 +4,7 @@ use crate::endpoint::{ComponentId, Digest, Endpoint, Facts, Origin, address};
 use crate::registration::Registration;
 use crate::route::RouteKey;
 use crate::table::RouteTable;
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 /// Renews the claim in `table` that `registration` only repeats, and says whether it did.
 ///

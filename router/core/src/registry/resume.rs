@@ -2,7 +2,7 @@
 
 use super::{Registry, RegistryConfig};
 use crate::table::RouteTable;
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 /// By so many ids a registry passes over those that its predecessor may have given to endpoints which
 /// are in the table no longer.

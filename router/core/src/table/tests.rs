@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::balance::Balance;
 use crate::endpoint::{Description, Endpoint, EndpointId, Facts, Origin};
-use crate::tick::Tick;
+use component_core::tick::Tick;
 
 fn endpoint() -> Arc<Endpoint> {
     let given = Description {

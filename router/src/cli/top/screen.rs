@@ -2,7 +2,7 @@
 
 use protocol::admin::{Latency, Varz};
 
-use crate::cli::table::{Table, bytes, shown, span};
+use component::text_table::{TextTable, bytes, shown, span};
 
 /// The screen for the numbers of `now`. Rates are those since `before`; without it they are those
 /// of the last minute or since the start.
@@ -151,7 +151,7 @@ fn process(now: &Varz, since: &Since<'_>) -> String {
 }
 
 fn apps(now: &Varz) -> Vec<String> {
-    let mut table = Table::new(&["APP", "REQUESTS/S>"]);
+    let mut table = TextTable::new(&["APP", "REQUESTS/S>"]);
     for app in &now.top10_app_requests {
         table.row([app.application_id.clone(), format!("{:.1}", app.rps)]);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use router_core::histogram::{Distribution, bucket};
+use component::histogram::{Distribution, bucket};
 
 /// A number that only grows and has one writing thread.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use router_core::histogram::{Distribution, MICROSECONDS};
+use component::histogram::{Distribution, MICROSECONDS};
 
 use super::{Counter, Gauge};
 

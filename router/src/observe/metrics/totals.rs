@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use router_core::histogram::{Distribution, LOOKUP_NANOS, MICROSECONDS};
+use component::histogram::{Distribution, MICROSECONDS};
 
-use super::{ComponentMetrics, Event, StatusGroup, WorkerMetrics};
+use super::{ComponentMetrics, Event, LOOKUP_NANOS, StatusGroup, WorkerMetrics};
 
 /// The counters of all workers together.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Delivery, Event, Subscription};
+use component::tick::Tick;
 use foldhash::quality::RandomState;
 use protocol::bus::{
     Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, Register,
@@ -16,7 +17,6 @@ use router_core::coalesce::Notice;
 use router_core::endpoint::Digest;
 use router_core::registration::{Accepted, Registration, RegistrationRules, Rejection, Withdrawal};
 use router_core::registry::{renew, repeat};
-use router_core::tick::Tick;
 use tokio::time::{Instant, sleep_until};
 
 use super::inbox::Inbox;

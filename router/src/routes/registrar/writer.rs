@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use component::tick::Tick;
 use router_core::coalesce::{Batch, Notice};
 use router_core::registry::{Change, Command, Cycle, Registered, Registry};
 use router_core::table::RouteTable;
-use router_core::tick::Tick;
 
 use super::inbox::{Inbox, Work};
 use super::report::Report;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use component::secret::Secret;
-use component::yaml::{self, Content, Item, Keys, Node, Output, Report, Value};
+use crate::secret::Secret;
+use crate::yaml::{self, Content, Item, Keys, Node, Output, Report, Value};
 
 /// How often the connection is probed when it is not to be probed at all.
 const HARDLY_EVER: Duration = Duration::from_secs(86_400);
@@ -83,9 +83,13 @@ impl Item for BusServer {
     }
 }
 
-/// `nats: off`, gorouter's mapping, or the list of servers that older gorouters had.
+/// The value of the key of the bus: `off`, a mapping, or the list of servers that programs of Cloud
+/// Foundry had before.
 #[derive(Debug)]
-pub(super) struct BusKey<'a>(pub(super) &'a mut Option<BusConfig>);
+pub struct BusKey<'a>(
+    /// None: no bus.
+    pub &'a mut Option<BusConfig>,
+);
 
 impl Value for BusKey<'_> {
     fn read(&mut self, node: &Node, report: &mut Report) {
@@ -139,7 +143,9 @@ impl BusKey<'_> {
 }
 
 impl BusConfig {
-    /// How to connect, as the client called `name` that keeps at most `deliveries` waiting.
+    /// Returns how to connect, as the client called `name`, of whose deliveries at most `deliveries` wait
+    /// in each subscription.
+    #[must_use]
     pub fn options(&self, name: &str, deliveries: usize) -> bus::Options {
         let server = |server: &BusServer| bus::Server {
             host: server.host.clone(),

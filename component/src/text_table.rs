@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 /// Rows of cells under a heading.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct TextTable {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
@@ -16,9 +16,9 @@ struct Column {
     right: bool,
 }
 
-impl Table {
+impl TextTable {
     /// A table with these headings. One that ends in `>` has its column set to the right.
-    pub(super) fn new(headings: &[&'static str]) -> Self {
+    pub fn new(headings: &[&'static str]) -> Self {
         let column = |heading: &&'static str| match heading.strip_suffix('>') {
             Some(heading) => Column {
                 heading,
@@ -36,12 +36,15 @@ impl Table {
     }
 
     /// Adds a row. Its cells are made fit to be shown.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| shown(&cell)).into());
     }
 
     /// Writes heading and rows, each column as wide as its widest cell.
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let widths: Vec<usize> = self
             .columns
             .iter()
@@ -82,7 +85,7 @@ impl Table {
 }
 
 /// The text without what a terminal would take for a command, `-` when it is empty.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
@@ -92,7 +95,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// A time as people read it: `1.2ms`, `3.4s`, `5m06s`, `7h08m`, `9d01h`.
-pub(super) fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -111,7 +114,7 @@ pub(super) fn span(seconds: f64) -> String {
 }
 
 /// An amount of bytes as people read it.
-pub(super) fn bytes(amount: f64) -> String {
+pub fn bytes(amount: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut amount = amount;
     let mut unit = 0;
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_harmless() {
-        let mut table = Table::new(&["NAME", "COUNT>", "NOTE"]);
+        let mut table = TextTable::new(&["NAME", "COUNT>", "NOTE"]);
         table.row(["a".into(), "7".into(), String::new()]);
         table.row(["längerer".into(), "1234".into(), "red\x1b[31m\n".into()]);
         let mut out = Vec::new();

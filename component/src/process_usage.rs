@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Its use of the machine. Memory and descriptors are zero where `/proc` cannot be read, as when
+/// The use that this process makes of the machine. Memory and descriptors are zero where `/proc` cannot be read, as when
 /// no descriptor is left to read it with.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
+pub struct Usage {
     /// Processor time used, in milliseconds.
-    pub(super) cpu_ms: u64,
+    pub cpu_ms: u64,
     /// Resident memory, in bytes.
-    pub(super) resident: u64,
+    pub resident: u64,
     /// Open file descriptors.
-    pub(super) descriptors: u64,
+    pub descriptors: u64,
 }
 
-/// Looks now. With very many descriptors this takes milliseconds: call it off the event loop.
-pub(super) fn usage() -> Usage {
+/// Returns the use so far. With very many descriptors this takes milliseconds: call it off the event loop.
+pub fn usage() -> Usage {
     Usage {
         cpu_ms: cpu_ms(),
         resident: resident().unwrap_or(0),

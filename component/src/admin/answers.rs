@@ -1,4 +1,4 @@
-//! Room for what costs something to answer, so that health checks always have some left.
+//! How many requests are answered at a time, so that there is always room for health checks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,37 +13,40 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connections::{Connection, MOST_CONNECTIONS};
 use super::health;
-use super::places::{PLACES, Place};
 
 /// Requests of one listener that are answered at a time, health checks aside. The next is told 503.
-/// The places beyond them are for health checks alone.
-pub(super) const DESKS: usize = PLACES - 32;
+/// The connections beyond them are for health checks alone.
+pub(super) const MOST_ANSWERS: usize = MOST_CONNECTIONS - 32;
 
-/// One caller, and the desks of its listener.
+/// One caller, and the room for answers of its listener.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    pub(super) place: Arc<Place>,
-    pub(super) desks: Arc<Semaphore>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) room: Arc<Semaphore>,
 }
 
-/// Answers a request at a desk, if it needs one, and takes note of when that begins and ends.
+/// Answers a request if there is room for its answer, and takes note of when that begins and ends.
 pub(super) async fn receive(
-    State(Caller { place, desks }): State<Caller>,
+    State(Caller { connection, room }): State<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
     let is_check = health::is_check(request.uri().path());
-    let desk = if is_check {
+    let permit = if is_check {
         None
     } else {
-        let Ok(desk) = desks.try_acquire_owned() else {
+        let Ok(permit) = room.try_acquire_owned() else {
             return full();
         };
-        Some(desk)
+        Some(permit)
     };
-    place.begins(is_check);
-    let visit = Visit { place, _desk: desk };
+    connection.begins(is_check);
+    let visit = Visit {
+        connection,
+        _permit: permit,
+    };
     let response = next.run(request).await;
     response.map(|body| {
         Body::new(Attended {
@@ -66,13 +69,13 @@ fn full() -> Response {
 /// A request from its head to the end of its answer.
 #[derive(Debug)]
 struct Visit {
-    place: Arc<Place>,
-    _desk: Option<OwnedSemaphorePermit>,
+    connection: Arc<Connection>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.place.ends();
+        self.connection.ends();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The listeners' loop: a bounded number of connections, each with bounded heads and time.
+//! The loop of one listener: a bounded number of connections, each with bounded heads and time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use router_core::cidr::canonical_socket;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay, set_tcp_user_timeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,10 +16,10 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::warn;
 
+use super::answers::{self, Caller, MOST_ANSWERS};
 use super::auth::Peer;
-use super::desks::{self, Caller, DESKS};
-use super::line::Line;
-use super::places::{Place, Places};
+use super::connections::{Connection, Connections};
+use super::stream::CallerStream;
 
 /// Bytes of a head.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -29,20 +28,20 @@ const HEAD_BYTES: usize = 16 * 1024;
 const SEND_BUFFER: usize = 128 * 1024;
 /// How long sent bytes may stay unacknowledged before the caller is given up as gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// How often places are looked through for callers that keep theirs for nothing.
+/// How often connections are looked through for those that are held for nothing.
 const SWEEP: Duration = Duration::from_millis(250);
-/// Until a place may have become free.
+/// Until a connection may have ended.
 const MOMENT: Duration = Duration::from_millis(10);
 /// After an accept that failed, so that a lack of descriptors is not met by a busy loop.
 const PAUSE: Duration = Duration::from_millis(100);
 /// At most one line about such failures in so long.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
 
-/// Accepts until it is dropped, and its connections with it.
-pub(super) async fn accept(listener: TcpListener, app: Router) {
-    let desks = Arc::new(Semaphore::new(DESKS));
-    let mut places = Places::default();
-    let mut connections = JoinSet::new();
+/// Answers callers with `app` until it is dropped, and their connections with it.
+pub async fn serve_listener(listener: TcpListener, app: Router) {
+    let room = Arc::new(Semaphore::new(MOST_ANSWERS));
+    let mut connections = Connections::default();
+    let mut tasks = JoinSet::new();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: Option<Instant> = None;
@@ -50,23 +49,23 @@ pub(super) async fn accept(listener: TcpListener, app: Router) {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = sweep.tick() => {
-                places.sweep();
-                while connections.try_join_next().is_some() {}
+                connections.sweep();
+                while tasks.try_join_next().is_some() {}
                 continue;
             }
         };
         match accepted {
             Ok((stream, peer)) => {
-                while !places.make_room() {
+                while !connections.make_room() {
                     sleep(MOMENT).await;
                 }
                 tune(&stream);
                 let caller = Caller {
-                    place: places.take(stream),
-                    desks: Arc::clone(&desks),
+                    connection: connections.keep(stream),
+                    room: Arc::clone(&room),
                 };
-                connections.spawn(converse(caller, canonical_socket(peer), app.clone()));
-                // Whoever was accepted is listened to before the next one takes a place.
+                tasks.spawn(converse(caller, canonical(peer), app.clone()));
+                // Whoever was accepted is listened to before the next one is taken.
                 yield_now().await;
             }
             Err(error) => {
@@ -75,11 +74,16 @@ pub(super) async fn accept(listener: TcpListener, app: Router) {
                     told = Some(Instant::now());
                 }
                 // Descriptors may be what is lacking.
-                places.send_one_away();
+                connections.send_one_away();
                 sleep(PAUSE).await;
             }
         }
     }
+}
+
+/// An IPv4 address in its own form also where it came in that of IPv6.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Without these the connection works all the same.
@@ -91,21 +95,24 @@ fn tune(stream: &TcpStream) {
 }
 
 async fn converse(caller: Caller, peer: SocketAddr, app: Router) {
-    let place = Arc::clone(&caller.place);
+    let connection = Arc::clone(&caller.connection);
     let app = app
-        .layer(from_fn_with_state(caller, desks::receive))
+        .layer(from_fn_with_state(caller, answers::receive))
         .layer(axum::Extension(Peer(peer)));
     tokio::select! {
         // How a caller's connection ended is the caller's business.
-        () = serve(Arc::clone(&place), app) => {}
-        () = place.has_to_leave() => {}
+        () = serve(Arc::clone(&connection), app) => {}
+        () = connection.has_to_leave() => {}
     }
 }
 
-async fn serve(place: Arc<Place>, app: Router) {
-    let connection = http1::Builder::new()
+async fn serve(connection: Arc<Connection>, app: Router) {
+    let served = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(64)
-        .serve_connection(TokioIo::new(Line(place)), TowerToHyperService::new(app));
-    connection.await.unwrap_or_default();
+        .serve_connection(
+            TokioIo::new(CallerStream(connection)),
+            TowerToHyperService::new(app),
+        );
+    served.await.unwrap_or_default();
 }

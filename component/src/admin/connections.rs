@@ -1,8 +1,8 @@
-//! The places of a listener: who has one, and who gives it up when somebody else comes.
+//! The connections of a listener: how long each may last, and which one ends when another comes.
 //!
-//! Anybody may connect, and nobody is known before a whole head was read. A place is therefore
-//! never worth more than what its caller does with it: who is silent goes first, the oldest of
-//! them before the others, and who leaves bytes untaken goes as well.
+//! Anybody may connect, and nobody is known before a whole head was read. What a caller does decides
+//! how long it stays: who is silent goes first, the oldest of them before the others, and who leaves
+//! bytes untaken goes as well.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// Connections of one listener. Whoever comes when there are so many takes the place of another.
-pub(super) const PLACES: usize = 128;
-/// With so many taken, places are scarce.
-const SCARCE: usize = PLACES / 2;
+/// Connections of one listener. When there are as many, a new one ends another.
+pub(super) const MOST_CONNECTIONS: usize = 128;
+/// With as many, connections are scarce.
+const SCARCE: usize = MOST_CONNECTIONS / 2;
 /// For a whole head, and between requests.
 const HEAD: Duration = Duration::from_secs(10);
-/// The same while places are scarce.
+/// The same while connections are scarce.
 const SHORT_HEAD: Duration = Duration::from_secs(1);
 /// Nobody has to leave for another sooner than so long after having come: a caller that was just
 /// accepted may still be about to send its head.
@@ -29,7 +29,7 @@ const PORTION: usize = 16 << 10;
 
 /// One connection, and what it has been doing.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Connection {
     stream: TcpStream,
     state: Mutex<State>,
     leave: Notify,
@@ -43,7 +43,7 @@ enum Stage {
     /// Its health check is being answered.
     Check,
     /// Something else is being answered, which has been given room.
-    Desk,
+    Answer,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +73,8 @@ impl State {
     /// For how long it may go on as it does; nothing while it is our turn.
     const fn limit(&self, scarce: bool) -> Option<Duration> {
         match self.stage {
-            Stage::Desk if self.waits => Some(STALLED),
-            Stage::Desk => None,
+            Stage::Answer if self.waits => Some(STALLED),
+            Stage::Answer => None,
             Stage::Check if !self.waits => None,
             Stage::Silent | Stage::Check if scarce => Some(SHORT_HEAD),
             Stage::Silent if !self.waits => Some(HEAD),
@@ -93,13 +93,13 @@ impl State {
             Stage::Silent if !self.served => 0,
             Stage::Silent => 1,
             Stage::Check => 2,
-            Stage::Desk => return None,
+            Stage::Answer => return None,
         };
         Some((rank, self.since))
     }
 }
 
-impl Place {
+impl Connection {
     /// The socket.
     pub(super) const fn stream(&self) -> &TcpStream {
         &self.stream
@@ -110,10 +110,14 @@ impl Place {
         self.leave.notified().await;
     }
 
-    /// Its request begins to be answered, at a desk unless it is a health check.
+    /// Its request begins to be answered, which counts as an answer unless it is a health check.
     pub(super) fn begins(&self, is_check: bool) {
         let mut state = self.state();
-        state.stage = if is_check { Stage::Check } else { Stage::Desk };
+        state.stage = if is_check {
+            Stage::Check
+        } else {
+            Stage::Answer
+        };
         state.since = Instant::now();
     }
 
@@ -135,7 +139,7 @@ impl Place {
         }
     }
 
-    /// It took `count` bytes. Less than a portion does not count: a place could be held by reading
+    /// It took `count` bytes. Less than a portion does not count: a connection could be held by reading
     /// a byte now and then.
     pub(super) fn took(&self, count: usize) {
         let mut state = self.state();
@@ -167,43 +171,43 @@ impl Place {
     }
 }
 
-/// All places of one listener.
+/// All connections of one listener.
 #[derive(Debug, Default)]
-pub(super) struct Places(Vec<Weak<Place>>);
+pub(super) struct Connections(Vec<Weak<Connection>>);
 
-impl Places {
-    /// Gives a caller a place; there must be [room](Self::make_room).
-    pub(super) fn take(&mut self, stream: TcpStream) -> Arc<Place> {
-        let place = Arc::new(Place {
+impl Connections {
+    /// Keeps a connection; there must be [room](Self::make_room).
+    pub(super) fn keep(&mut self, stream: TcpStream) -> Arc<Connection> {
+        let connection = Arc::new(Connection {
             stream,
             state: Mutex::new(State::new(Instant::now())),
             leave: Notify::new(),
         });
-        self.0.push(Arc::downgrade(&place));
-        place
+        self.0.push(Arc::downgrade(&connection));
+        connection
     }
 
     /// Sends away whoever has been silent or idle for too long.
     pub(super) fn sweep(&mut self) {
         self.forget_ended();
         let (scarce, now) = (self.0.len() >= SCARCE, Instant::now());
-        self.0.retain(|place| {
-            let Some(place) = place.upgrade() else {
+        self.0.retain(|connection| {
+            let Some(connection) = connection.upgrade() else {
                 return false;
             };
-            let over = place.state().is_over(scarce, now) && !place.has_spoken();
+            let over = connection.state().is_over(scarce, now) && !connection.has_spoken();
             if over {
-                place.leave.notify_one();
+                connection.leave.notify_one();
             }
             !over
         });
     }
 
-    /// Whether there is a place for one more. If not, who has been silent for longest is sent away
-    /// for it. While everybody has only just come, it says no, and should be asked again soon.
+    /// Whether there is a connection for one more. If not, who has been silent for longest is sent away
+    /// for it. While everybody has only just come, it returns `false`, and should be asked again soon.
     pub(super) fn make_room(&mut self) -> bool {
         self.forget_ended();
-        self.0.len() < PLACES || self.send_one_away()
+        self.0.len() < MOST_CONNECTIONS || self.send_one_away()
     }
 
     /// Sends away who has been silent for longest, if anybody is.
@@ -213,25 +217,27 @@ impl Places {
             .0
             .iter()
             .enumerate()
-            .filter_map(|(index, place)| {
-                let place = place.upgrade()?;
-                let turn = place.state().turn()?;
-                Some((turn, index, place))
+            .filter_map(|(index, connection)| {
+                let connection = connection.upgrade()?;
+                let turn = connection.state().turn()?;
+                Some((turn, index, connection))
             })
             .filter(|((_, since), ..)| now.saturating_duration_since(*since) >= GRACE)
             .collect();
         row.sort_unstable_by_key(|(turn, index, _)| (*turn, *index));
-        let Some((_, index, place)) = row.into_iter().find(|(.., place)| !place.has_spoken())
+        let Some((_, index, connection)) = row
+            .into_iter()
+            .find(|(.., connection)| !connection.has_spoken())
         else {
             return false;
         };
-        place.leave.notify_one();
+        connection.leave.notify_one();
         self.0.swap_remove(index);
         true
     }
 
     fn forget_ended(&mut self) {
-        self.0.retain(|place| place.strong_count() > 0);
+        self.0.retain(|connection| connection.strong_count() > 0);
     }
 }
 
@@ -260,8 +266,8 @@ mod tests {
         check(Stage::Silent, true, Some(STALLED), Some(SHORT_HEAD));
         check(Stage::Check, false, None, None);
         check(Stage::Check, true, Some(STALLED), Some(SHORT_HEAD));
-        check(Stage::Desk, false, None, None);
-        check(Stage::Desk, true, Some(STALLED), Some(STALLED));
+        check(Stage::Answer, false, None, None);
+        check(Stage::Answer, true, Some(STALLED), Some(STALLED));
         let silent = state(Stage::Silent, false, false, now);
         assert!(!silent.is_over(true, now + SHORT_HEAD));
         assert!(silent.is_over(true, now + SHORT_HEAD * 2));
@@ -273,7 +279,7 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut row = [
-            ("answered", state(Stage::Desk, false, true, at(0))),
+            ("answered", state(Stage::Answer, false, true, at(0))),
             ("checking", state(Stage::Check, false, false, at(1))),
             ("idle", state(Stage::Silent, false, true, at(2))),
             ("new", state(Stage::Silent, false, false, at(4))),

@@ -1,10 +1,9 @@
-//! One request at a time to the admin listener.
+//! One request at a time to the admin listener of a program that runs.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use component::secret::Secret;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HOST};
@@ -14,27 +13,30 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::admin::basic;
-use crate::config::Credentials;
+use crate::admin::{Credentials, basic};
+use crate::secret::Secret;
 
 /// To connect, and to get the head of the answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
 const PIECE: Duration = Duration::from_secs(30);
 
-/// Asks the admin listener of one router.
+/// Asks the admin listener of one program.
 #[derive(Debug)]
-pub struct Client {
+pub struct AdminClient {
+    program: &'static str,
     address: SocketAddr,
     authorization: Option<Secret>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum AdminError {
     /// Nobody listens there, or the way is blocked.
-    #[error("no router answers on {address}")]
+    #[error("no {program} answers on {address}")]
     Unreachable {
+        /// What should listen there.
+        program: &'static str,
         /// The admin listener.
         address: SocketAddr,
         /// Why.
@@ -44,21 +46,23 @@ pub enum ClientError {
     #[error("the answer broke off")]
     Broken(#[from] hyper::Error),
     /// Nothing came for a long time.
-    #[error("the router does not answer")]
-    Silent,
-    /// The router wants to know who asks.
-    #[error("the router wants a user and a password, those of status.user and status.pass")]
-    Unauthorized,
-    /// The router does not answer this.
-    #[error("the router refuses ({status}): {reason}")]
+    #[error("the {0} does not answer")]
+    Silent(&'static str),
+    /// The program wants to know who asks.
+    #[error("the {0} wants a user and a password, those of its configuration")]
+    Unauthorized(&'static str),
+    /// The program does not answer this.
+    #[error("the {program} refuses ({status}): {reason}")]
     Refused {
+        /// Who refuses.
+        program: &'static str,
         /// Its status.
         status: StatusCode,
         /// Its words.
         reason: String,
     },
     /// The answer is of another kind.
-    #[error("the answer cannot be read; is it a router of this version?")]
+    #[error("the answer cannot be read; is it a program of this version?")]
     Unreadable(#[from] serde_json::Error),
     /// The question has characters that no URL has.
     #[error("the question cannot be asked")]
@@ -68,20 +72,26 @@ pub enum ClientError {
     Output(#[from] io::Error),
 }
 
-impl ClientError {
-    /// Whether no router was there to answer.
+impl AdminError {
+    /// Whether nobody was there to answer.
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Silent | Self::Broken(_)
+            Self::Unreachable { .. } | Self::Silent(_) | Self::Broken(_)
         )
     }
 }
 
-impl Client {
-    /// A client of the admin listener at `address`.
-    pub fn new(address: SocketAddr, credentials: Option<&Credentials>) -> Self {
+impl AdminClient {
+    /// A client of the admin listener at `address`, where messages call the program `program`.
+    #[must_use]
+    pub fn new(
+        program: &'static str,
+        address: SocketAddr,
+        credentials: Option<&Credentials>,
+    ) -> Self {
         Self {
+            program,
             address,
             authorization: credentials.map(basic),
         }
@@ -96,7 +106,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or none that can be read.
-    pub async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
         let mut whole = Vec::new();
         self.copy(path, &mut whole).await?;
         Ok(serde_json::from_slice(&whole)?)
@@ -106,11 +116,11 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or `out` does not take it.
-    pub async fn copy(&self, path: &str, out: &mut impl io::Write) -> Result<(), ClientError> {
+    pub async fn copy(&self, path: &str, out: &mut impl io::Write) -> Result<(), AdminError> {
         let mut body = self.send(Method::GET, path, "").await?.into_body();
         loop {
             match timeout(PIECE, body.frame()).await {
-                Err(_elapsed) => return Err(ClientError::Silent),
+                Err(_elapsed) => return Err(AdminError::Silent(self.program)),
                 Ok(None) => return Ok(()),
                 Ok(Some(frame)) => {
                     if let Some(data) = frame?.data_ref() {
@@ -125,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn put(&self, path: &str, text: &str) -> Result<String, ClientError> {
+    pub async fn put(&self, path: &str, text: &str) -> Result<String, AdminError> {
         let response = self.send(Method::PUT, path, text).await?;
         Ok(self.text(response).await)
     }
@@ -135,7 +145,7 @@ impl Client {
         method: Method,
         path: &str,
         text: &str,
-    ) -> Result<Response<Incoming>, ClientError> {
+    ) -> Result<Response<Incoming>, AdminError> {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header(HOST, self.address.to_string());
         if let Some(token) = &self.authorization {
@@ -143,13 +153,17 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(text.as_bytes())))?;
         let answer = timeout(ANSWER, self.exchange(request)).await;
-        let response = answer.map_err(|_elapsed| ClientError::Silent)??;
+        let response = answer.map_err(|_elapsed| AdminError::Silent(self.program))??;
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::UNAUTHORIZED => Err(ClientError::Unauthorized),
+            StatusCode::UNAUTHORIZED => Err(AdminError::Unauthorized(self.program)),
             status => {
                 let reason = self.text(response).await.trim().to_owned();
-                Err(ClientError::Refused { status, reason })
+                Err(AdminError::Refused {
+                    program: self.program,
+                    status,
+                    reason,
+                })
             }
         }
     }
@@ -157,8 +171,9 @@ impl Client {
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, ClientError> {
-        let unreachable = |source| ClientError::Unreachable {
+    ) -> Result<Response<Incoming>, AdminError> {
+        let unreachable = |source| AdminError::Unreachable {
+            program: self.program,
             address: self.address,
             source,
         };
@@ -187,7 +202,7 @@ impl Client {
 }
 
 /// A value for a query string (RFC 3986 §2.1).
-pub(super) fn encoded(value: &str) -> String {
+pub fn encoded(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,33 +1,43 @@
 //! Who is answered.
 
-use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use component::secret::Secret;
+use axum::{Extension, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq as _;
 
-use super::Admin;
-use crate::config::Credentials;
+use crate::secret::Secret;
+
+/// A user of the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name, not empty.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
 
 /// What proves a user in `Authorization` (RFC 7617), without the scheme.
 pub(crate) fn basic(credentials: &Credentials) -> Secret {
     let Credentials { user, password } = credentials;
-    Secret::new(&base64(format!("{user}:{}", password.reveal()).as_bytes()))
+    Secret::new(&STANDARD.encode(format!("{user}:{}", password.reveal())))
 }
 
 /// The caller's end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// What a caller must show.
+/// What a caller must show for more than the health checks.
 #[derive(Debug)]
-pub(super) struct Auth {
+pub struct Auth {
     /// Encoded as it arrives, so that what a stranger sends need not be decoded.
     expected: Option<Secret>,
 }
@@ -42,7 +52,9 @@ enum Refusal {
 }
 
 impl Auth {
-    pub(super) fn new(credentials: Option<&Credentials>) -> Self {
+    /// Wants these credentials; without any, callers on loopback alone are answered.
+    #[must_use]
+    pub fn new(credentials: Option<&Credentials>) -> Self {
         Self {
             expected: credentials.map(basic),
         }
@@ -51,7 +63,7 @@ impl Auth {
     fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
         match &self.expected {
             Some(expected) => match basic_token(headers) {
-                Some(given) if same(given.as_bytes(), expected.reveal().as_bytes()) => Ok(()),
+                Some(given) if is_same(given, expected.reveal()) => Ok(()),
                 _ => Err(Refusal::Unknown),
             },
             None => local(peer, headers),
@@ -59,26 +71,22 @@ impl Auth {
     }
 }
 
-/// Lets through who may see more than the health checks.
-pub(super) async fn guard(
-    State(admin): State<Arc<Admin>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match admin.auth.check(peer.ip(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
+/// Returns `app` for callers who pass `auth`.
+pub fn guarded<S: Clone + Send + Sync + 'static>(app: Router<S>, auth: Arc<Auth>) -> Router<S> {
+    let guard = move |Extension(Peer(peer)): Extension<Peer>, request: Request, next: Next| {
+        let checked = auth.check(peer.ip(), request.headers());
+        async move { pass(checked, request, next).await }
+    };
+    app.route_layer(from_fn(guard))
 }
 
-/// Lets through who is on this machine.
-pub(super) async fn loopback(
-    Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match local(peer.ip(), request.headers()) {
+/// Returns `app` for callers on this machine.
+pub fn local_only<S: Clone + Send + Sync + 'static>(app: Router<S>) -> Router<S> {
+    guarded(app, Arc::new(Auth::new(None)))
+}
+
+async fn pass(checked: Result<(), Refusal>, request: Request, next: Next) -> Response {
+    match checked {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
@@ -126,74 +134,14 @@ fn basic_token(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
-/// Compares in a time that depends on the length of what was given alone.
-fn same(given: &[u8], expected: &[u8]) -> bool {
-    let mut difference = u8::from(given.len() != expected.len());
-    for (at, byte) in given.iter().enumerate() {
-        let other = expected
-            .get(at % expected.len().max(1))
-            .copied()
-            .unwrap_or(0);
-        difference = black_box(difference | (byte ^ other));
-    }
-    difference == 0
-}
-
-/// Base64 with padding (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| usize::from(group.get(at).copied().unwrap_or(0));
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for place in 0..4 {
-            if place <= group.len() {
-                text.push(char::from(ALPHABET[(bits >> (18 - 6 * place)) & 63]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
+/// Compares without telling by the time it takes where two texts differ.
+fn is_same(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_vectors() {
-        for (plain, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-    }
-
-    #[test]
-    fn comparison() {
-        for (given, expected, equal) in [
-            ("", "", true),
-            ("abc", "abc", true),
-            ("abd", "abc", false),
-            ("ab", "abc", false),
-            ("abcabc", "abc", false),
-            ("", "abc", false),
-            ("abc", "", false),
-        ] {
-            assert_eq!(
-                same(given.as_bytes(), expected.as_bytes()),
-                equal,
-                "{given} {expected}"
-            );
-        }
-    }
 
     fn check(user: bool, peer: &str, headers: &[(&str, &str)], expected: Result<(), Refusal>) {
         let credentials = Credentials {

@@ -8,13 +8,6 @@ pub const MICROSECONDS: [u64; 22 * DECADES + 1] = decades();
 
 const DECADES: usize = 8;
 
-/// Bounds for the time of a lookup in nanoseconds: the ten of gorouter's last histogram, and finer ones
-/// below them.
-pub const LOOKUP_NANOS: [u64; 18] = [
-    50, 100, 150, 200, 300, 500, 1_000, 5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000,
-    70_000, 80_000, 90_000, 100_000,
-];
-
 const fn decades() -> [u64; 22 * DECADES + 1] {
     const STEPS: [u64; 22] = [
         10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 25, 28, 30, 35, 40, 45, 50, 55, 60, 70, 80, 90,
@@ -134,7 +127,6 @@ mod tests {
     #[test]
     fn bounds_ascend_and_hold_the_dashboards_bounds() {
         assert!(MICROSECONDS.is_sorted_by(|a, b| a < b));
-        assert!(LOOKUP_NANOS.is_sorted_by(|a, b| a < b));
         assert_eq!(
             (MICROSECONDS.first(), MICROSECONDS.last()),
             (Some(&10), Some(&1_000_000_000))

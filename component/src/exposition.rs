@@ -1,18 +1,21 @@
-//! The text format: families, samples, labels.
+//! Figures in the text format of Prometheus: families, samples, labels.
 
 use std::fmt::{Display, Write as _};
 
-use router_core::histogram::Distribution;
+use component_core::histogram::Distribution;
 
 /// One answer as it grows.
 #[derive(Debug, Default)]
-pub(super) struct Exposition(String);
+pub struct Exposition(String);
 
 /// What a distribution's numbers are divided by when they are shown.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Scale {
+pub enum Scale {
+    /// By one.
     One,
+    /// By a thousand: milliseconds become seconds.
     Thousandth,
+    /// By a million: microseconds become seconds.
     Millionth,
 }
 
@@ -28,12 +31,12 @@ impl Scale {
 
 impl Exposition {
     /// Begins a family of samples.
-    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     /// One sample.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
         self.labels(labels, None);
         self.push(format_args!(" {value}\n"));
@@ -41,7 +44,7 @@ impl Exposition {
 
     /// A family of counters, whose samples are given the name that `samples` gets. Under a name that
     /// does not end in `_total` they are there twice, the second time with that end.
-    pub(super) fn counters(&mut self, name: &str, help: &str, samples: impl Fn(&mut Self, &str)) {
+    pub fn counters(&mut self, name: &str, help: &str, samples: impl Fn(&mut Self, &str)) {
         self.family(name, "counter", help);
         samples(self, name);
         if !name.ends_with("_total") {
@@ -50,18 +53,18 @@ impl Exposition {
     }
 
     /// A family of one counter without labels.
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.counters(name, help, |out, name| out.sample(name, &[], value));
     }
 
     /// A family of one gauge without labels.
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: u64) {
+    pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
         self.family(name, "gauge", help);
         self.sample(name, &[], value);
     }
 
     /// The samples of one histogram, over bounds that are among those of `values`.
-    pub(super) fn histogram(
+    pub fn histogram(
         &mut self,
         name: &str,
         labels: &[(&str, &str)],
@@ -78,7 +81,8 @@ impl Exposition {
         self.sample(&format!("{name}_count"), labels, values.count());
     }
 
-    pub(super) fn into_text(self) -> String {
+    /// Returns the text.
+    pub fn into_text(self) -> String {
         self.0
     }
 
@@ -118,9 +122,11 @@ impl Exposition {
 
 #[cfg(test)]
 mod tests {
-    use router_core::histogram::{LOOKUP_NANOS, bucket};
+    use component_core::histogram::bucket;
 
     use super::*;
+
+    const BOUNDS: [u64; 3] = [50, 100, 1_000];
 
     #[test]
     fn samples() {
@@ -143,10 +149,10 @@ mod tests {
 
     #[test]
     fn histograms_are_cumulative() {
-        let mut values = Distribution::new(&LOOKUP_NANOS);
+        let mut values = Distribution::new(&BOUNDS);
         for value in [40, 60, 60, 1_000_000] {
-            let mut counts = [0; LOOKUP_NANOS.len() + 1];
-            counts[bucket(&LOOKUP_NANOS, value)] = 1;
+            let mut counts = [0; BOUNDS.len() + 1];
+            counts[bucket(&BOUNDS, value)] = 1;
             values.merge(counts, value);
         }
         let mut out = Exposition::default();

@@ -8,13 +8,13 @@ use std::task::{Context, Poll, ready};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::places::Place;
+use super::connections::Connection;
 
-/// A connection that keeps its [`Place`] up to date.
+/// The bytes of a connection, which keep its [`Connection`] up to date.
 #[derive(Debug)]
-pub(super) struct Line(pub(super) Arc<Place>);
+pub(super) struct CallerStream(pub(super) Arc<Connection>);
 
-impl Line {
+impl CallerStream {
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for CallerStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -58,7 +58,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for CallerStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A moment on the process's own clock: milliseconds since some fixed start, never going back.
 ///
-/// The shell reads the clock; everything in this package is told what time it is.
+/// The shell reads the clock; a core is told what time it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Tick(u64);
 
@@ -32,7 +32,7 @@ impl Tick {
 }
 
 /// Whole milliseconds in `duration`, as many as fit.
-pub(crate) fn millis(duration: Duration) -> u64 {
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
