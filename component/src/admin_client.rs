@@ -140,6 +140,15 @@ impl AdminClient {
         Ok(self.text(response).await)
     }
 
+    /// Asks for something to be done and for the JSON document that tells of it.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be read.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        let response = self.send(Method::POST, path, "").await?;
+        Ok(serde_json::from_str(&self.text(response).await)?)
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -192,7 +201,7 @@ impl AdminClient {
 
     /// The beginning of a text, as far as it came in time.
     async fn text(&self, response: Response<Incoming>) -> String {
-        const LONGEST: usize = 4096;
+        const LONGEST: usize = 64 << 10;
         let body = http_body_util::Limited::new(response.into_body(), LONGEST);
         match timeout(PIECE, body.collect()).await {
             Ok(Ok(body)) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),

@@ -8,6 +8,7 @@ mod connections;
 mod events;
 mod explain;
 mod prometheus;
+mod reload;
 mod routes;
 mod varz;
 
@@ -15,8 +16,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use component::admin::{Auth, Credentials, guarded, health, local_only, log_level, serve_listener};
 use component::telemetry::LogLevel;
 use tokio::net::TcpListener;
@@ -24,7 +26,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::apps::Apps;
+pub use self::reload::{Refused, ReloadAnswer, ReloadSender};
 use self::varz::TrafficRates;
+use crate::config::settings::Settings;
 use crate::io::clock::Moment;
 use crate::worker::shared::Shared;
 
@@ -49,7 +53,9 @@ pub struct AdminOptions {
     /// Where collectors find this router, `address:port`.
     pub host: String,
     /// What the data path goes by, so that explanations do as well.
-    pub data_path: Arc<crate::config::settings::Settings>,
+    pub data_path: Arc<ArcSwap<Settings>>,
+    /// Where the configuration is asked to be read again.
+    pub reloads: ReloadSender,
     /// How long TLS endpoints live without renewal; none when they do not lapse by age.
     pub tls_threshold: Option<Duration>,
 }
@@ -183,6 +189,7 @@ fn insight() -> Router<Arc<Admin>> {
         .route("/routes/changes", get(events::changes))
         .route("/routes/watch", get(events::watch))
         .route("/connections", get(connections::list))
+        .route("/config/reload", post(reload::reload))
 }
 
 #[cfg(test)]

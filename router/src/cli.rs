@@ -1,10 +1,11 @@
 //! The command line against a running router: `router routes`, `explain`, `top`, `connections`,
-//! `log-level`.
+//! `reload`, `log-level`.
 
 pub mod args;
 mod connections;
 mod explain;
 mod log_level;
+mod reload;
 mod routes;
 mod top;
 
@@ -53,6 +54,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have it read its configuration again, and tell what changed and what needs a restart. Fails when
+    /// the configuration is refused; then nothing changes.
+    Reload,
     /// Show or change the level of its log.
     LogLevel {
         /// error, warn, info, debug or trace.
@@ -109,6 +113,7 @@ async fn ask(
         }
         Command::Top => top::show(client, out).await,
         Command::Connections { limit, json } => connections::show(client, *limit, *json, out).await,
+        Command::Reload => reload::ask(client, out).await,
         Command::LogLevel { level } => log_level::show(client, *level, out).await,
     }
 }

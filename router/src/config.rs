@@ -16,6 +16,7 @@ mod logging;
 mod ours;
 mod process;
 mod registry;
+mod reload;
 mod routes;
 pub mod settings;
 mod unserved;

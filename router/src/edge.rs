@@ -16,7 +16,7 @@ use std::time::Duration;
 use component::shutdown::{self, Phase, Shutdown, Trigger};
 use component::threads;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 use crate::config::settings::Settings;
@@ -53,6 +53,7 @@ pub struct EdgeParts {
 #[derive(Debug)]
 pub struct Edge {
     phase: Trigger,
+    settings: watch::Sender<Arc<Settings>>,
     threads: Vec<JoinHandle<()>>,
     loads: Arc<[Arc<AtomicUsize>]>,
 }
@@ -78,8 +79,10 @@ impl Edge {
             (0..workers).map(|_| mpsc::channel(HANDOVERS)).unzip();
         let senders: Arc<[_]> = senders.into();
         let (phase, _) = shutdown::channel();
+        let (settings_in_force, _) = watch::channel(Arc::clone(&settings));
         let mut edge = Self {
             phase,
+            settings: settings_in_force,
             threads: Vec::new(),
             loads: Arc::clone(&loads),
         };
@@ -97,6 +100,7 @@ impl Edge {
                 crew: Crew::new(index, Arc::clone(&loads), Arc::clone(&senders)),
                 inbox,
                 asks,
+                settings: edge.settings.subscribe(),
                 phase: edge.phase.listen(),
             };
             let runtime = move || {
@@ -113,6 +117,11 @@ impl Edge {
                 })?);
         }
         Ok(edge)
+    }
+
+    /// Has all workers go by these settings: requests under way end by those that they began with.
+    pub fn change_settings(&self, settings: Arc<Settings>) {
+        self.settings.send_replace(settings);
     }
 
     /// Client connections of all workers.
@@ -169,6 +178,7 @@ struct Seat {
     crew: Crew,
     inbox: mpsc::Receiver<Handover>,
     asks: mpsc::Receiver<Ask>,
+    settings: watch::Receiver<Arc<Settings>>,
     phase: Shutdown,
 }
 
@@ -182,6 +192,7 @@ impl Seat {
             crew,
             mut inbox,
             asks,
+            settings,
             mut phase,
         } = self;
         let worker = Worker::new(parts);
@@ -191,6 +202,7 @@ impl Seat {
             move |accepted: Accepted| begin(&worker, &exchanges, accepted)
         };
         spawn_local(Rc::clone(&worker.deadlines).sweep());
+        spawn_local(Rc::clone(&worker).follow_settings(settings));
         let runners = Rc::clone(&exchanges);
         spawn_local(Rc::clone(&worker).housekeeping(phase.clone(), move || runners.sweep()));
         let clock = worker.clock.clone();

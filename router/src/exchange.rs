@@ -33,6 +33,7 @@ use router_core::instance;
 use self::head::Arrived;
 use self::scratch::Scratch;
 use self::story::Story;
+use crate::config::settings::Settings;
 use crate::io::buffers::Buffer;
 use crate::worker::Worker;
 use crate::worker::client::{After, Client, Job};
@@ -47,6 +48,7 @@ pub(crate) async fn run(desk: Rc<Desk<Job, After>>) -> Infallible {
         let worker = Rc::clone(&client.worker);
         let mut exchange = Exchange {
             story: Story::begin(&worker),
+            settings: worker.settings(),
             client,
             worker,
             input: first,
@@ -70,6 +72,8 @@ pub(crate) async fn run(desk: Rc<Desk<Job, After>>) -> Infallible {
 struct Exchange {
     client: Rc<Client>,
     worker: Rc<Worker>,
+    /// Those in force when its burst began.
+    settings: Rc<Settings>,
     /// The request's head, what came of its body with it, and perhaps requests behind it.
     input: Buffer,
     /// What came behind a chunked body.
@@ -140,7 +144,7 @@ impl Exchange {
             self.client.peer().map(|peer| peer.ip()),
             self.client.is_trusted(),
             fields,
-            &self.worker.settings.trusted_proxies,
+            &self.settings.trusted_proxies,
         )
     }
 
@@ -165,14 +169,14 @@ impl Exchange {
 
     /// Whether the request has passed through this router before.
     fn comes_back(&self) -> bool {
-        let via = self.worker.settings.rules.via.as_ref();
+        let via = self.settings.rules.via.as_ref();
         self.head().via && via.is_some_and(|via| via.is_in(self.fields()))
     }
 
     /// Whether the load balancer asks for this router rather than for an app.
     fn asks_for_health(&self) -> bool {
         let user_agent = self.fields().first(FieldKind::UserAgent);
-        self.worker.settings.is_health_check(user_agent)
+        self.settings.is_health_check(user_agent)
     }
 
     async fn answer_health(&mut self) -> After {
@@ -231,7 +235,7 @@ impl Exchange {
         if *failure == Failure::ClientGone {
             return After::Close;
         }
-        let page = answer::page(&answer, &self.worker.settings);
+        let page = answer::page(&answer, &self.settings);
         let after = self
             .send_answer(answer.status, &page.fields, &page.body, answer.closes)
             .await;

@@ -19,6 +19,7 @@ use component::shutdown::{Phase, Shutdown};
 use component::tick::Tick;
 use router_core::edits::Edits;
 use router_core::http1::response::ResponseParser;
+use tokio::sync::watch;
 
 use crate::config::settings::Settings;
 use crate::io::buffers::Buffers;
@@ -58,8 +59,8 @@ const LONGEST_DRAFT: usize = 64 << 10;
 pub(crate) struct Worker {
     /// What all workers share.
     pub shared: Shared,
-    /// The settings.
-    pub settings: Arc<Settings>,
+    /// The settings in force.
+    settings: RefCell<Rc<Settings>>,
     /// Addresses of backends by name.
     pub resolver: Arc<Resolver>,
     /// The clock.
@@ -154,9 +155,26 @@ impl Worker {
             parsers: Spares::new(SPARES),
             drafts: Spares::new(SPARES),
             shared,
-            settings,
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             resolver,
         })
+    }
+
+    /// Returns the settings in force. Who begins something keeps them to its end.
+    #[inline]
+    pub(crate) fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Goes by `settings` from now on, until others come; ends with the edge.
+    pub(crate) async fn follow_settings(
+        self: Rc<Self>,
+        mut settings: watch::Receiver<Arc<Settings>>,
+    ) {
+        while settings.changed().await.is_ok() {
+            let next = Settings::clone(&settings.borrow_and_update());
+            self.settings.replace(Rc::new(next));
+        }
     }
 
     /// Reads the clock.

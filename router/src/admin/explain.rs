@@ -70,7 +70,7 @@ fn answer(admin: &Admin, request: &str) -> Result<Explain, Fault> {
     let mut parser = RequestParser::default();
     parser.begin(0);
     let complete = parser
-        .advance(buffer, &admin.options.data_path.client.limits)
+        .advance(buffer, &admin.options.data_path.load().client.limits)
         .map_err(|_refusal| MALFORMED)?;
     let head = parser.head();
     if !complete || head.end != buffer.len() || head.method != Method::Get {
@@ -80,7 +80,7 @@ fn answer(admin: &Admin, request: &str) -> Result<Explain, Fault> {
     let host = text(head.authority.of(buffer))?;
     let path = text(head.path.of(buffer))?;
     let instance = asked(head.fields(buffer)).map_err(|_failure| MALFORMED)?;
-    let settings = &admin.options.data_path;
+    let settings = admin.options.data_path.load();
     let want = Want {
         tried: &[],
         instance,

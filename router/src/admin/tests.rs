@@ -73,11 +73,12 @@ pub(crate) async fn serve(role: Role, credentials: Option<Credentials>) -> Serve
         index: 3,
         uuid: "3-uuid".into(),
         host: "10.0.0.5:8082".into(),
-        data_path: Arc::new(crate::config::settings::Settings::new(
+        data_path: Arc::new(ArcSwap::from_pointee(Settings::new(
             &crate::config::Config::default(),
             None,
             String::new(),
-        )),
+        ))),
+        reloads: tokio::sync::mpsc::channel(1).0,
         tls_threshold: None,
     };
     let admin = Admin::new(shared.clone(), options, LogLevel::detached(Level::Info));

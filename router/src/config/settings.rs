@@ -1,4 +1,4 @@
-//! What the data path asks of the configuration, worked out once at the start.
+//! What the data path asks of the configuration, worked out once when it is read.
 
 use std::time::Duration;
 
@@ -87,6 +87,16 @@ impl Settings {
 }
 
 impl Settings {
+    /// Returns these settings under the name that `before` has in `Via`: requests that passed by it are
+    /// under way.
+    #[must_use]
+    pub fn named_as(mut self, before: &Self) -> Self {
+        if let (Some(name), Some(via)) = (&before.rules.via, &mut self.rules.via) {
+            via.clone_from(name);
+        }
+        self
+    }
+
     /// Whether a request with that `User-Agent` asks for this router rather than for an app.
     #[must_use]
     pub fn is_health_check(&self, user_agent: Option<&[u8]>) -> bool {

@@ -97,7 +97,8 @@ async fn introduced(
             Header::Partial => read_header(client, &mut buffer).await?,
         }
     };
-    let proxies = &client.worker.settings.trusted_proxies;
+    let settings = client.worker.settings();
+    let proxies = &settings.trusted_proxies;
     let trusted = peer.is_none_or(|peer| proxies.contains(peer.ip()));
     client.introduce(source.filter(|_| trusted).or(peer));
     Some(buffer)
@@ -121,7 +122,8 @@ async fn read_header(client: &Client, buffer: &mut Buffer) -> Option<()> {
 /// or as a head may take from the accept on. A router that drains waits a moment and no longer:
 /// a request may be on its way.
 async fn first_bytes(client: &Client) -> First {
-    let settings = &client.worker.settings.client;
+    let settings = client.worker.settings();
+    let settings = &settings.client;
     // A connection that was never of use may not be held for as long as one that was.
     client.deadline.set(if client.seat.has_served() {
         client.worker.recent().plus(settings.idle)
@@ -159,7 +161,7 @@ async fn first_bytes(client: &Client) -> First {
 
 /// Ends a connection after its last exchange.
 async fn end(client: &Client, after: Result<After, Panicked>) {
-    let limits = client.worker.settings.client.linger;
+    let limits = client.worker.settings().client.linger;
     match after {
         Ok(After::Idle) => {}
         Ok(After::Close) if !client.has_more() => {}

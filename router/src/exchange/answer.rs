@@ -105,7 +105,7 @@ impl Exchange {
         self.client.answered.set(true);
         self.client
             .deadline
-            .set(now.tick().plus(self.worker.settings.client.stall));
+            .set(now.tick().plus(self.settings.client.stall));
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let parts = [sent_body.as_bytes(), b"", b""];
         let mut head = head.into_bytes();
@@ -131,7 +131,7 @@ impl Exchange {
 /// The head of an answer of our own: `fields` and the date, changed as the operator wants responses.
 fn own_head(worker: &Worker, now: Moment, status: u16, fields: &str) -> String {
     let fields = worker.date.with(worker.clock.unix_nanos(now), |date| {
-        worker.settings.response_rules.apply(fields, date)
+        worker.settings().response_rules.apply(fields, date)
     });
     format!("HTTP/1.1 {status} {}\r\n{fields}\r\n", reason(status))
 }
@@ -139,7 +139,7 @@ fn own_head(worker: &Worker, now: Moment, status: u16, fields: &str) -> String {
 /// Tells the client of an exchange that panicked before it sent anything.
 pub(crate) async fn after_panic(client: &Client) {
     let answer = Failure::Panicked.answer();
-    let page = page(&answer, &client.worker.settings);
+    let page = page(&answer, &client.worker.settings());
     let worker = &client.worker;
     let now = worker.clock.read();
     let fields = format!(
@@ -151,7 +151,7 @@ pub(crate) async fn after_panic(client: &Client) {
     worker.metrics.own_response(answer.status);
     client
         .deadline
-        .set(now.tick().plus(worker.settings.client.stall));
+        .set(now.tick().plus(worker.settings().client.stall));
     // The connection ends either way.
     drop(
         send(

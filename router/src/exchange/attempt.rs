@@ -28,7 +28,7 @@ impl Exchange {
             retry::is_repeatable(head.method, head.body, self.fields())
         };
         let mut fault = EndpointFault::NoneAvailable;
-        for _ in 0..self.worker.settings.backend.max_attempts.max(1) {
+        for _ in 0..self.settings.backend.max_attempts.max(1) {
             let (endpoint, in_flight) = match self.select() {
                 Err(Failure::Endpoint(_)) => return Err(Failure::Endpoint(fault)),
                 selected => selected?,
@@ -71,7 +71,7 @@ impl Exchange {
     #[cold]
     fn eject(&self, endpoint: &Endpoint, fault: EndpointFault) {
         let now = self.worker.clock.now();
-        let ejection = self.worker.settings.backend.ejection;
+        let ejection = self.settings.backend.ejection;
         if let Some(left_out) = endpoint.stats().ejection_line(ejection, now) {
             tracing::warn!(
                 endpoint = endpoint.address(),
@@ -101,7 +101,7 @@ impl Exchange {
                 reused,
             })
         };
-        if self.worker.settings.logs_local_address {
+        if self.settings.logs_local_address {
             self.story.local = socket.local_address();
         }
         let mut draft = self.worker.draft();
@@ -166,7 +166,7 @@ impl Exchange {
             self.worker.metrics.upstream_reuse();
             return Ok((socket, true));
         }
-        let settings = &self.worker.settings.backend;
+        let settings = &self.settings.backend;
         let limit = self.dial_limit();
         self.client.deadline.set(self.dial_deadline(began.tick()));
         let (resolver, clock) = (&self.worker.resolver, &self.worker.clock);
@@ -230,13 +230,7 @@ impl Exchange {
         };
         let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(input);
-        let keep = request::edit(
-            fields,
-            &self.worker.settings.rules,
-            &arrival,
-            &destination,
-            edits,
-        );
+        let keep = request::edit(fields, &self.settings.rules, &arrival, &destination, edits);
         write::request(draft, input, head, edits);
         if self.worker.log.borrow().wanted() {
             self.scratch.forwarded_for.clear();

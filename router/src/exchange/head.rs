@@ -28,7 +28,7 @@ impl Exchange {
     /// Reads until the head is complete. One deadline holds for all of it.
     pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
         self.scratch.request.begin(0);
-        let limits = self.worker.settings.client.limits;
+        let limits = self.settings.client.limits;
         let mut due = None;
         loop {
             let parsed = self.scratch.request.advance(self.input.filled(), &limits);

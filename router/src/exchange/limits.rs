@@ -16,7 +16,7 @@ impl Exchange {
         let policy = self.story.policy;
         let switches = self.head().upgrade && self.head().body == BodyLength::Empty;
         let exempt = switches || policy.is_some_and(|own| own.first_byte.is_some());
-        match self.worker.settings.backend.request {
+        match self.settings.backend.request {
             Some(limit) if !exempt => self.story.began_tick().plus(limit),
             _ => NEVER,
         }
@@ -31,7 +31,7 @@ impl Exchange {
         } else {
             seat.opened()
         };
-        from.plus(self.worker.settings.client.head)
+        from.plus(self.settings.client.head)
     }
 
     /// How long a dial that begins at `from` may take.
@@ -41,7 +41,7 @@ impl Exchange {
 
     /// The time for connecting, as the route or the operator says.
     pub(super) fn dial_limit(&self) -> std::time::Duration {
-        let settings = &self.worker.settings.backend;
+        let settings = &self.settings.backend;
         let own = self.story.policy.and_then(|policy| policy.connect);
         own.unwrap_or(if self.head().upgrade {
             settings.dial_upgrade
@@ -53,7 +53,7 @@ impl Exchange {
     /// How long a backend that has the request since `from` may take to respond.
     pub(super) fn response_deadline(&self, from: Tick) -> Tick {
         let own = self.story.policy.and_then(|policy| policy.first_byte);
-        let first_byte = own.or(self.worker.settings.backend.first_byte);
+        let first_byte = own.or(self.settings.backend.first_byte);
         first_byte
             .map_or(NEVER, |limit| from.plus(limit))
             .min(self.end())
@@ -61,19 +61,18 @@ impl Exchange {
 
     /// How long a client that was silent since `from` may go on to send nothing of its body.
     pub(super) fn upload_deadline(&self, from: Tick) -> Tick {
-        from.plus(self.worker.settings.client.upload_stall)
-            .min(self.end())
+        from.plus(self.settings.client.upload_stall).min(self.end())
     }
 
     /// How long a client may take nothing of the response since `from`.
     pub(super) fn write_deadline(&self, from: Tick) -> Tick {
-        from.plus(self.worker.settings.client.stall).min(self.end())
+        from.plus(self.settings.client.stall).min(self.end())
     }
 
     /// How long the backend may be silent within its response since `from`.
     pub(super) fn silence_deadline(&self, from: Tick) -> Tick {
         let own = self.story.policy.and_then(|policy| policy.idle);
-        let idle = own.or(self.worker.settings.backend.inactivity);
+        let idle = own.or(self.settings.backend.inactivity);
         idle.map_or(NEVER, |idle| from.plus(idle)).min(self.end())
     }
 }

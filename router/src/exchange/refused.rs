@@ -37,7 +37,7 @@ impl Exchange {
             Some(glimpse) => (text(glimpse.host)?, text(glimpse.path)?),
             None => self.looked_up(),
         };
-        let settings = &self.worker.settings;
+        let settings = &self.settings;
         let want = Want {
             tried: &[],
             instance: None,

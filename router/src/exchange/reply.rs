@@ -145,7 +145,7 @@ impl Exchange {
         &mut self,
         reply: &mut Reply,
     ) -> Result<Box<ResponseParser>, NoResponse> {
-        let limits = self.worker.settings.backend.limits;
+        let limits = self.settings.backend.limits;
         let to_head = self.head().method == Method::Head;
         let mut watching = true;
         let mut interim = Allowance::new();
@@ -206,7 +206,7 @@ impl Exchange {
         let buffers = &self.worker.tools.buffers;
         let mut buffer = reply.received.take().unwrap_or_else(|| buffers.small());
         if buffer.is_full() {
-            let most = largest(&self.worker.settings.backend.limits);
+            let most = largest(&self.settings.backend.limits);
             if buffer.grow(most).is_err() {
                 return Poll::Ready(Err(NoResponse::Client(Failure::HeadMemory)));
             }

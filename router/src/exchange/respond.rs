@@ -105,7 +105,7 @@ impl Exchange {
         passage: Passage,
     ) -> Vec<u8> {
         let head = response.head();
-        let settings = &self.worker.settings;
+        let settings = &self.settings;
         let trace = self.is_traced().then(|| Trace {
             router: &settings.router_address,
             backend: response.endpoint.address(),
@@ -144,13 +144,13 @@ impl Exchange {
         let head = response.head();
         response::trailers(
             head.fields(received),
-            &self.worker.settings.response_rules,
+            &self.settings.response_rules,
             head.connection_names_fields,
         )
     }
 
     fn is_traced(&self) -> bool {
-        let key = self.worker.settings.trace_key.as_bytes();
+        let key = self.settings.trace_key.as_bytes();
         !key.is_empty() && self.fields().first(FieldKind::XVcapTrace) == Some(key)
     }
 
@@ -295,7 +295,7 @@ impl Exchange {
             return Ok(());
         }
         let departure = Departure {
-            rules: &self.worker.settings.response_rules,
+            rules: &self.settings.response_rules,
             id: b"",
             date: "",
             body: BodyLength::Empty,

@@ -40,7 +40,7 @@ impl Exchange {
             return Err(Failure::RouteServiceUnsupported);
         }
         let asked = instance::asked(self.fields())?;
-        let settings = &self.worker.settings;
+        let settings = &self.settings;
         let want = Want {
             tried: &self.scratch.tried,
             instance: asked,
@@ -70,7 +70,7 @@ impl Exchange {
             .and_then(|pool| pool.policy().copied());
         policy
             .and_then(|policy| policy.max_body)
-            .or(self.worker.settings.client.max_body)
+            .or(self.settings.client.max_body)
     }
 
     pub(super) fn looked_up(&self) -> (&str, &str) {
@@ -85,9 +85,7 @@ impl Exchange {
     fn none(&self, none: NoEndpoint, asked: Option<Asked<'_>>) -> Failure {
         let route = self.route_text();
         match none {
-            NoEndpoint::Empty if self.worker.settings.empty_pool_is_503 => {
-                Failure::NoEndpoints { route }
-            }
+            NoEndpoint::Empty if self.settings.empty_pool_is_503 => Failure::NoEndpoints { route },
             NoEndpoint::Empty => Failure::UnknownRoute { route },
             NoEndpoint::Overloaded => Failure::ConnectionLimit { route },
             NoEndpoint::AllTried => Failure::Endpoint(EndpointFault::NoneAvailable),

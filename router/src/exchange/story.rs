@@ -216,7 +216,7 @@ impl Story {
         }
         self.backend_time = Some(took);
         if let Some(endpoint) = &self.endpoint {
-            let ejection = worker.settings.backend.ejection;
+            let ejection = worker.settings().backend.ejection;
             if let Some(left_out) = endpoint.stats().recovery_line(ejection, now.tick()) {
                 tracing::info!(
                     endpoint = endpoint.address(),

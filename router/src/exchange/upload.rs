@@ -89,9 +89,7 @@ impl Exchange {
     /// What is to be sent of the body beyond what goes with the head.
     pub(super) fn upload(&mut self, body_end: usize) -> Upload {
         let most = self.story.policy.and_then(|policy| policy.max_body);
-        let most = most
-            .or(self.worker.settings.client.max_body)
-            .unwrap_or(u64::MAX);
+        let most = most.or(self.settings.client.max_body).unwrap_or(u64::MAX);
         let head = self.scratch.request.head();
         let relay = match head.body {
             BodyLength::Exact(length) => {
@@ -107,7 +105,7 @@ impl Exchange {
                 let buffer = self.worker.tools.buffers.holding(there);
                 let trailers = request::trailers(
                     self.fields(),
-                    &self.worker.settings.rules,
+                    &self.settings.rules,
                     head.connection_names_fields,
                 );
                 Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
@@ -154,7 +152,7 @@ impl Exchange {
             && self.head().version == Version::Http11
             && (self.fields().all(FieldKind::Expect))
                 .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let after = self.worker.settings.backend.continue_after;
+        let after = self.settings.backend.continue_after;
         waits.then(|| after.map_or(NEVER, |after| from.plus(after)))
     }
 
@@ -201,8 +199,7 @@ impl Exchange {
                     return Poll::Ready(false);
                 }
                 client.deadline.set(if now_at.waits_for_backend() {
-                    now.plus(self.worker.settings.client.linger.idle)
-                        .min(self.end())
+                    now.plus(self.settings.client.linger.idle).min(self.end())
                 } else {
                     self.upload_deadline(now)
                 });

@@ -133,7 +133,7 @@ impl AccessLog {
         Arc::clone(&self.state)
     }
 
-    /// Asks for the file to be opened anew (SIGHUP). What is queued before goes to either file.
+    /// Asks for the file to be opened anew (SIGUSR2). What is queued before goes to either file.
     pub fn reopen(&self) {
         self.state.reopen_wanted.store(true, Relaxed);
         self.wake();

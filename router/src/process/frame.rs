@@ -4,11 +4,16 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use component::config_file::{self, Depth};
+use component::error_chain::error_chain;
 use component::orders::{Order, Orders, Request};
 use component::pid_file::PidFile;
 use component::program::{Program, Started};
 use component::telemetry;
 
+use protocol::admin::Reloaded;
+
+use crate::admin::Refused;
 use crate::config::Config;
 use crate::process::server::{Router, Running};
 
@@ -52,7 +57,7 @@ impl Program for RouterProgram {
         let _pid_file = pid_file.map(PidFile::write);
         await_bus(&running, &mut orders).await;
         tracing::info!("gorouter.started");
-        follow(running, orders).await;
+        follow(running, &started.file, orders).await;
         Ok(())
     }
 
@@ -76,12 +81,12 @@ async fn await_bus(running: &Running, orders: &mut Orders) {
 }
 
 /// Serves until an order to end comes, and carries it out. A later order cuts an earlier short.
-async fn follow(running: Running, mut orders: Orders) {
-    let mut order = serve_until_later(&running, &mut orders, Order::Serve).await;
+async fn follow(running: Running, file: &Path, mut orders: Orders) {
+    let mut order = serve_until_later(&running, file, &mut orders, Order::Serve).await;
     if order == Order::Drain {
         order = tokio::select! {
             _ = running.drain() => Order::Now,
-            later = serve_until_later(&running, &mut orders, Order::Drain) => later,
+            later = serve_until_later(&running, file, &mut orders, Order::Drain) => later,
         };
     }
     if order == Order::Stop {
@@ -95,11 +100,56 @@ async fn follow(running: Running, mut orders: Orders) {
 }
 
 /// Does what is asked while the router serves. Returns the first order after `current`.
-async fn serve_until_later(running: &Running, orders: &mut Orders, current: Order) -> Order {
+async fn serve_until_later(
+    running: &Running,
+    file: &Path,
+    orders: &mut Orders,
+    current: Order,
+) -> Order {
     loop {
-        match orders.next(current).await {
-            Request::Follow(order) => return order,
-            Request::Reload | Request::ReopenLogs => running.reopen_log(),
+        tokio::select! {
+            request = orders.next(current) => match request {
+                Request::Follow(order) => return order,
+                Request::Reload => drop(reload(running, file).await),
+                Request::ReopenLogs => running.reopen_log(),
+            },
+            Some(answer) = running.reload_asked() => {
+                // Who asked may have gone.
+                answer.send(reload(running, file).await).ok();
+            }
+        }
+    }
+}
+
+/// Reads the configuration again. It is in force, as far as no restart is needed for it, or refused
+/// whole; the log tells which.
+async fn reload(running: &Running, file: &Path) -> Result<Reloaded, Refused> {
+    let path = file.to_owned();
+    let read = move || config_file::check::<Config>(&path, Depth::Start);
+    let checked = match tokio::task::spawn_blocking(read).await {
+        Ok(checked) => checked.map_err(|error| error_chain(&error)),
+        Err(error) => Err(error.to_string()),
+    };
+    let changed = checked.and_then(|checked| {
+        for warning in &checked.warnings {
+            tracing::warn!(reason = %warning, "configuration-remark");
+        }
+        running
+            .change(&checked.config)
+            .map_err(|error| error_chain(&error))
+    });
+    match changed {
+        Ok(changes) => {
+            let (applied, restart) = (changes.applied.join(" "), changes.needs_restart.join(" "));
+            tracing::info!(applied, needs_restart = restart, "configuration-reloaded");
+            Ok(changes)
+        }
+        Err(faults) => {
+            let faults: Refused = faults.lines().map(str::to_owned).collect();
+            for reason in &faults {
+                tracing::error!(reason, "configuration-refused");
+            }
+            Err(faults)
         }
     }
 }

@@ -2,21 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use component::address::{ListenAddress, is_local};
+use component::address::ListenAddress;
 use component::shutdown::{self, Phase, Shutdown, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
-use router_core::own_listeners::OwnListeners;
+use protocol::admin::Reloaded;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
-use crate::admin::{Admin, AdminOptions, Role};
+use super::listeners::{addresses_of, listen, listen_admin, own_listeners};
+use crate::admin::{Admin, AdminOptions, ReloadAnswer, Role};
 use crate::config::settings::Settings;
 use crate::config::{Config, ConfigError};
-use crate::edge::listen::Listener;
 use crate::edge::{Edge, EdgeParts};
 use crate::io::clock::Clock;
 use crate::observe::access_log::AccessLog;
@@ -30,6 +31,9 @@ use crate::worker::shared::Shared;
 
 /// How often the calendar is looked at: for so long Date may be wrong after it was set.
 const CALENDAR: Duration = Duration::from_secs(1);
+
+/// Reloads that wait for their turn; one more is refused.
+const RELOADS: usize = 4;
 
 /// How long the parts behind the edge may take to end.
 const END: Duration = Duration::from_secs(2);
@@ -79,7 +83,12 @@ pub struct Running {
     routes: RouteSources,
     log: AccessLog,
     tasks: Tasks,
-    drain: (Duration, Duration),
+    /// The configuration in force.
+    config: Mutex<Config>,
+    data_path: Arc<ArcSwap<Settings>>,
+    log_level: LogLevel,
+    /// Where it is asked for reloads.
+    reloads: tokio::sync::Mutex<mpsc::Receiver<ReloadAnswer>>,
 }
 
 impl Router {
@@ -116,26 +125,21 @@ impl Router {
         };
         let edge = Edge::start(parts, &log)?;
 
-        let mut tasks = Tasks::new();
         let admin_addresses = addresses_of(&admin_listeners)?;
-        let settings = admin_options(&config, data_path, id, host);
-        let admin = Admin::new(shared.clone(), settings, log_level);
+        let data_path = Arc::new(ArcSwap::new(data_path));
+        let (reload, reloads) = mpsc::channel(RELOADS);
+        let options = AdminOptions {
+            credentials: config.admin.credentials.clone(),
+            index: config.process.index,
+            uuid: id,
+            host,
+            data_path: Arc::clone(&data_path),
+            reloads: reload,
+            tls_threshold: None,
+        };
+        let admin = Admin::new(shared.clone(), options, log_level.clone());
         let (end, ends) = shutdown::channel();
-        let mut admin_ends = ends.clone();
-        tasks.spawn(
-            "admin",
-            admin.serve(admin_listeners, async move {
-                admin_ends.reached(Phase::Stopping).await;
-            }),
-        );
-        tasks.spawn(
-            "calendar",
-            follow_calendar(shared.clock.clone(), ends.clone()),
-        );
-        let health = Arc::clone(&shared.health);
-        let delay = config.process.start_delay;
-        tasks.spawn("start delay", pass_delay(health, delay, ends));
-        let drain = (config.process.drain_wait, config.process.drain_timeout);
+        let tasks = start_tasks(admin, admin_listeners, &shared, &config, &ends);
         Ok(Running {
             shared,
             edge,
@@ -145,7 +149,10 @@ impl Router {
             routes,
             log,
             tasks,
-            drain,
+            config: Mutex::new(config),
+            data_path,
+            log_level,
+            reloads: tokio::sync::Mutex::new(reloads),
         })
     }
 }
@@ -181,15 +188,50 @@ impl Running {
         &self.shared
     }
 
+    /// Waits until the admin endpoint is asked to read the configuration again.
+    pub async fn reload_asked(&self) -> Option<ReloadAnswer> {
+        self.reloads.lock().await.recv().await
+    }
+
+    /// Goes by `next`, which was checked, as far as no restart is needed for it. Nothing that is under
+    /// way is disturbed.
+    ///
+    /// # Errors
+    /// Why it cannot be used; then nothing changes.
+    pub fn change(&self, next: &Config) -> Result<Reloaded, StartError> {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = config.reloaded(next);
+        let changes = config.changes(next, &merged);
+        let error_page = merged.error_page()?;
+        if merged.routes != config.routes {
+            self.routes.replace(&merged.routes)?;
+        }
+        let before = self.data_path.load_full();
+        let settings = Settings::new(&merged, error_page, before.router_address.clone());
+        let settings = Arc::new(settings.named_as(&before));
+        self.data_path.store(Arc::clone(&settings));
+        self.edge.change_settings(settings);
+        if merged.logging.level != config.logging.level {
+            self.log_level.set(merged.logging.level);
+        }
+        *config = merged;
+        Ok(changes)
+    }
+
     /// Opens the access log's file anew.
     pub fn reopen_log(&self) {
         self.log.reopen();
     }
 
+    fn drain_times(&self) -> (Duration, Duration) {
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        (config.process.drain_wait, config.process.drain_timeout)
+    }
+
     /// Tells the load balancer to go elsewhere, serves on while it does, and then lets connections
     /// finish. Ends sooner when the last has ended. Says whether all have.
     pub async fn drain(&self) -> bool {
-        let (wait, limit) = self.drain;
+        let (wait, limit) = self.drain_times();
         self.shared.health.drain();
         tracing::info!(wait_ms = millis(wait), "gorouter.draining");
         tokio::time::sleep(wait).await;
@@ -240,6 +282,28 @@ impl Running {
     }
 }
 
+/// Starts the tasks of the admin endpoint's runtime.
+fn start_tasks(
+    admin: Arc<Admin>,
+    listeners: Vec<(TcpListener, Role)>,
+    shared: &Shared,
+    config: &Config,
+    ends: &Shutdown,
+) -> Tasks {
+    let mut tasks = Tasks::new();
+    let mut admin_ends = ends.clone();
+    let ended = async move {
+        admin_ends.reached(Phase::Stopping).await;
+    };
+    tasks.spawn("admin", admin.serve(listeners, ended));
+    let clock = shared.clock.clone();
+    tasks.spawn("calendar", follow_calendar(clock, ends.clone()));
+    let health = Arc::clone(&shared.health);
+    let delay = pass_delay(health, config.process.start_delay, ends.clone());
+    tasks.spawn("start delay", delay);
+    tasks
+}
+
 fn open_access_log(config: &Config) -> Result<AccessLog, StartError> {
     AccessLog::start(&config.access_log).map_err(|source| StartError::AccessLog {
         file: match &config.access_log.file {
@@ -273,7 +337,7 @@ fn shared(
     clock: Clock,
     workers: usize,
     log: &AccessLog,
-) -> (Shared, Vec<tokio::sync::mpsc::Receiver<Ask>>) {
+) -> (Shared, Vec<mpsc::Receiver<Ask>>) {
     let (connections, asks) = Connections::new(workers);
     let shared = Shared {
         clock,
@@ -288,80 +352,6 @@ fn shared(
         access_log: log.state(),
     };
     (shared, asks)
-}
-
-fn listen(config: &Config) -> Result<Vec<Arc<Listener>>, StartError> {
-    let bind = |listener: &crate::config::Listener| {
-        Listener::bind(
-            &listener.address,
-            listener.proxy_protocol,
-            config.client.connection.keep_alive,
-        )
-        .map(Arc::new)
-        .map_err(|source| StartError::Listen {
-            address: listener.address.to_string(),
-            source,
-        })
-    };
-    config.listeners.iter().map(bind).collect()
-}
-
-async fn listen_admin(config: &Config) -> Result<Vec<(TcpListener, Role)>, StartError> {
-    let admin = &config.admin;
-    let status = if admin.deprecated_status {
-        Role::Status
-    } else {
-        Role::Health
-    };
-    let wanted = [
-        (Some(admin.address), Role::Everything),
-        (admin.status, status),
-        (admin.debug, Role::LogLevel),
-    ];
-    let mut listeners = Vec::new();
-    for (address, role) in wanted {
-        let Some(address) = address else { continue };
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| StartError::Listen {
-                address: address.to_string(),
-                source,
-            })?;
-        listeners.push((listener, role));
-    }
-    Ok(listeners)
-}
-
-fn addresses_of(listeners: &[(TcpListener, Role)]) -> io::Result<Vec<(SocketAddr, Role)>> {
-    listeners
-        .iter()
-        .map(|(listener, role)| Ok((listener.local_addr()?, *role)))
-        .collect()
-}
-
-/// Where no endpoint may be.
-fn own_listeners(listeners: &[Arc<Listener>], admin: &[(SocketAddr, Role)]) -> OwnListeners {
-    let clients = listeners
-        .iter()
-        .filter_map(|listener| listener.address().tcp());
-    let admin = admin.iter().map(|(address, _)| *address);
-    OwnListeners::new(clients.chain(admin), is_local)
-}
-
-fn admin_options(
-    config: &Config,
-    data_path: Arc<Settings>,
-    uuid: String,
-    host: String,
-) -> AdminOptions {
-    AdminOptions {
-        credentials: config.admin.credentials.clone(),
-        index: config.process.index,
-        uuid,
-        host,
-        data_path,
-        tls_threshold: None,
-    }
 }
 
 fn millis(duration: Duration) -> u64 {

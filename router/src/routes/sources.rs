@@ -4,20 +4,26 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use router_core::endpoint::Origin;
+use router_core::own_listeners::OwnListeners;
 use router_core::registry::{Command, Registry, RegistryConfig};
 
-use crate::config::{Config, leads_back, route_keys};
+use crate::config::{Config, StaticRoute, leads_back, route_keys};
 use crate::io::clock::Clock;
 use crate::routes::registrar::{Orders, Outlets, Registrar, RegistrarError, Settings};
 use crate::routes::snapshot_file::{self, SnapshotFile};
-use crate::routes::static_routes::{self, RoutesFile};
+use crate::routes::static_routes::{self, RoutesFile, Taken};
 use component::periodic::Periodic;
 
 /// What keeps the route table up to date. Dropping it stops its threads: files are followed no
 /// more, then the bus is left, and the snapshot is written last.
 #[derive(Debug)]
 pub struct RouteSources {
+    /// Where no endpoint may be.
+    own: OwnListeners,
+    /// The routes that the routes file may not have.
+    taken: Taken,
     _routes_file: Option<Periodic>,
     registrar: Registrar,
     _snapshot: Option<Periodic>,
@@ -64,10 +70,8 @@ impl RouteSources {
             registry.apply(command, clock.now());
         };
         replace(Origin::Static, ours);
-        let follow = |file| {
-            let taken = route_keys(&config.routes).collect();
-            RoutesFile::new(file, taken).with_own(own.clone())
-        };
+        let taken = Taken::new(ArcSwap::from_pointee(route_keys(&config.routes).collect()));
+        let follow = |file| RoutesFile::new(file, Arc::clone(&taken)).with_own(own.clone());
         let mut routes_file = config.routes_file.clone().map(follow);
         if let Some(routes) = routes_file.as_mut().and_then(RoutesFile::changed) {
             replace(Origin::RoutesFile, routes);
@@ -83,6 +87,7 @@ impl RouteSources {
                 outlets.health.snapshot_loaded();
             }
         }
+        let own = own.clone();
         let held = registry.table().generation();
         let clock = clock.clone();
         let now = Arc::new(move || clock.now());
@@ -94,10 +99,27 @@ impl RouteSources {
         };
         let follow = |file: RoutesFile| file.follow(registrar.orders());
         Ok(Self {
+            own,
+            taken,
             _routes_file: routes_file.map(follow).transpose()?,
             _snapshot: snapshot.map(keep).transpose()?,
             registrar,
         })
+    }
+
+    /// Has these routes in the place of the configuration's.
+    ///
+    /// # Errors
+    /// [`RouteSourcesError::StaticRoute`]; then nothing changes.
+    pub fn replace(&self, routes: &[StaticRoute]) -> Result<(), RouteSourcesError> {
+        let claims = static_routes::registrations(routes, Origin::Static);
+        let claims = claims.map_err(RouteSourcesError::StaticRoute)?;
+        if let Some(back) = leads_back(routes, &self.own) {
+            return Err(RouteSourcesError::StaticRoute(back));
+        }
+        self.taken.store(Arc::new(route_keys(routes).collect()));
+        self.registrar.orders().replace(Origin::Static, claims);
+        Ok(())
     }
 
     /// A handle to give the registrar orders with.

@@ -5,8 +5,10 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use router_core::endpoint::{Description, Digest, Facts, Origin, RouteOptions, RoutePolicy};
 use router_core::own_listeners::OwnListeners;
 use router_core::registration::Registration;
@@ -75,13 +77,16 @@ fn facts(route: &StaticRoute, address: &str, weight: u16) -> Result<Facts, Strin
     Facts::new(&description).map_err(|_| format!("{address:?} is too long"))
 }
 
+/// The routes of the configuration, which its routes file may not have.
+pub type Taken = Arc<ArcSwap<HashSet<RouteKey>>>;
+
 /// A file of routes that is read again when it changes. What it said last that could be understood
 /// stays in force.
 #[derive(Debug)]
 pub struct RoutesFile {
     file: PathBuf,
     /// Routes that are written elsewhere.
-    taken: HashSet<RouteKey>,
+    taken: Taken,
     /// What the file looked like at the last look.
     seen: Option<Stamp>,
     /// Looks since then that found somebody writing.
@@ -106,7 +111,7 @@ struct Stamp {
 
 impl RoutesFile {
     /// A file that was not read yet. `taken` are the routes that it may not have.
-    pub fn new(file: PathBuf, taken: HashSet<RouteKey>) -> Self {
+    pub fn new(file: PathBuf, taken: Taken) -> Self {
         Self {
             file,
             taken,
@@ -207,7 +212,7 @@ impl RoutesFile {
     fn parse(&self, text: &str) -> Result<Vec<Registration>, String> {
         let file = self.file.display();
         let in_file = |fault: &component::yaml::Fault| format!("{file}:{fault}");
-        let routes = parse_routes(text, &self.taken).map_err(|faults| {
+        let routes = parse_routes(text, &self.taken.load()).map_err(|faults| {
             let lines: Vec<String> = faults.iter().map(in_file).collect();
             lines.join("\n")
         })?;
@@ -271,7 +276,7 @@ mod tests {
     }
 
     fn follower(path: PathBuf) -> RoutesFile {
-        RoutesFile::new(path, HashSet::new())
+        RoutesFile::new(path, Taken::default())
     }
 
     fn uris(routes: Option<Vec<Registration>>) -> Vec<String> {
@@ -287,7 +292,7 @@ mod tests {
     #[test]
     fn routes_are_read_with_all_they_say() {
         let directory = TempDir::new();
-        let mut file = RoutesFile::new(directory.file("routes.yml", ROUTES), HashSet::new());
+        let mut file = RoutesFile::new(directory.file("routes.yml", ROUTES), Taken::default());
         let routes = file.changed().unwrap();
         assert_eq!(
             uris(Some(routes.clone())),
@@ -350,7 +355,7 @@ mod tests {
         let write = |text: &str| old(directory.file("routes.yml", text));
         let own = OwnListeners::new(["[::]:81".parse().unwrap()], |_| false);
         let good = "- {uris: [a.test], backends: ['127.0.0.1:82']}";
-        let mut file = RoutesFile::new(write(good), HashSet::new()).with_own(own);
+        let mut file = RoutesFile::new(write(good), Taken::default()).with_own(own);
         assert_eq!(uris(file.changed()), ["a.test=127.0.0.1:82"]);
         write("- {uris: [b.test], backends: ['10.0.0.1:80', '127.0.0.1:81']}");
         assert!(file.changed().is_none());

@@ -104,7 +104,8 @@ impl Client {
 
     /// Says who is at the other end: the connection's own peer.
     pub(crate) fn introduce(&self, peer: Option<SocketAddr>) {
-        let proxies = &self.worker.settings.trusted_proxies;
+        let settings = self.worker.settings();
+        let proxies = &settings.trusted_proxies;
         self.peer.get_or_init(|| Peer::new(peer, proxies));
     }
 

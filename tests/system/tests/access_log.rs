@@ -57,7 +57,7 @@ fn no_line_is_lost_when_the_file_is_moved_away_under_load() {
         files.push(moved);
         if round % 2 == 1 {
             // Without it, the router finds out for itself.
-            router.signal(Signal::HUP);
+            router.signal(Signal::USR2);
         }
         assert!(
             eventually(PATIENCE, || current.exists()),

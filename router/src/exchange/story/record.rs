@@ -24,7 +24,7 @@ impl Exchange {
         if !log.wanted() && !watched {
             return;
         }
-        let names = &worker.settings.extra_headers_to_log;
+        let names = &worker.settings().extra_headers_to_log;
         let fields = self.logged_fields();
         // Usually there are none, and nothing is made ready for them.
         let mut places;
@@ -86,7 +86,7 @@ impl Exchange {
             }
         };
         let field = |kind| fields.first(kind).unwrap_or_default();
-        let rules = &self.worker.settings.rules;
+        let rules = &self.settings.rules;
         let sent_on = &self.scratch.forwarded_for[..];
         Record {
             host: text(host),
