@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::host_port;
 use crate::secret::Secret;
 use crate::yaml::{self, Content, Item, Keys, Node, Output, Report, Value};
 
@@ -72,10 +73,11 @@ impl Item for BusServer {
     }
 
     fn short(text: &str) -> Result<Self, String> {
-        let (host, port) = text.rsplit_once(':').unwrap_or((text, "4222"));
-        let port = port
-            .parse()
-            .map_err(|_| format!("{text:?} is not a host and a port"))?;
+        let (host, port) = match host_port::split(text) {
+            Some(both) => both,
+            None if !text.contains(':') => (text, Self::default().port),
+            None => return Err(format!("{text:?} is not a host and a port")),
+        };
         Ok(Self {
             host: host.to_owned(),
             port,

@@ -25,4 +25,4 @@ pub mod text_table;
 pub mod threads;
 pub mod yaml;
 
-pub use component_core::{histogram, tick};
+pub use component_core::{histogram, host_port, tick};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
+use component_core::host_port;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
@@ -376,14 +377,14 @@ fn subscribe(outlet: &mut Outlet, id: u64, entry: &Entry) {
 /// `host:port`, perhaps with a scheme before it; an IPv6 host in brackets.
 fn parse(url: &str) -> Option<Server> {
     let address = url.rsplit("://").next()?;
-    let (host, port) = address.rsplit_once(':')?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let (host, port) = host_port::split(address)?;
+    let host = host_port::bare(host);
     let sound = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
     Some(Server {
         host: Some(host)
             .filter(|host| !host.is_empty() && host.chars().all(sound))?
             .to_owned(),
-        port: port.parse().ok()?,
+        port,
     })
 }
 

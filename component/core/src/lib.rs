@@ -1,5 +1,6 @@
-//! What cores share: time as an argument, and distributions. Pure, so that a core may use it.
+//! What cores share: time as an argument, distributions, addresses as they are written. Pure, so that a core may use it.
 #![forbid(unsafe_code)]
 
 pub mod histogram;
+pub mod host_port;
 pub mod tick;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -90,30 +91,16 @@ fn time(line: &mut String, form: Timestamp, now: Duration) {
         _ = write!(line, "{seconds}.{nanos:09}");
         return;
     }
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let calendar = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (hour, minute, second) = calendar.to_hms();
     _ = write!(
         line,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z"
+        "{}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z",
+        calendar.date()
     );
-}
-
-/// Year, month and day of a day since 1970-01-01. Counts in eras of 400 years that begin in March,
-/// so that the leap day is the last of its year.
-fn date(days: u64) -> (u64, u64, u64) {
-    const ERA: u64 = 146_097;
-    let days = days + 719_468;
-    let (era, day) = (days / ERA, days % ERA);
-    let year = (day - day / 1460 + day / 36_524 - day / (ERA - 1)) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (era * 400 + year + carry, month, day)
 }
 
 /// The fields of one event as they will stand in the line.
@@ -201,22 +188,18 @@ impl Visit for Fields {
     }
 }
 
-/// The text as a JSON string.
+/// Appends the text as a JSON string.
 fn quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // C1 controls, too: a terminal may act on them.
-            c if c.is_control() => _ = write!(out, "\\u{:04x}", u32::from(c)),
-            c => out.push(c),
+    // A string can always be written as JSON.
+    let json = serde_json::to_string(text).unwrap_or_default();
+    for c in json.chars() {
+        // JSON lets C1 controls stand, on which a terminal may act.
+        if c.is_control() {
+            _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]

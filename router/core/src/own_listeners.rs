@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use component_core::host_port;
+
 use crate::cidr::canonical;
 
 /// Where this router listens, to know the endpoints that would lead back to it. A name other than
@@ -37,9 +39,7 @@ impl OwnListeners {
     /// Whether a connection to an endpoint's address, `host:port`, would come to one of them.
     #[must_use]
     pub fn have(&self, address: &str) -> bool {
-        address
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| port.parse().is_ok_and(|port| self.are_at(host, port)))
+        host_port::split(address).is_some_and(|(host, port)| self.are_at(host, port))
     }
 
     /// Whether a connection to `host` and `port` would come to one of them.
@@ -50,10 +50,7 @@ impl OwnListeners {
             let mut loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter();
             return there.any(|own| loopback.any(|address| self.takes(own.ip(), address)));
         }
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let Ok(address) = bare.unwrap_or(host).parse::<IpAddr>() else {
+        let Ok(address) = host_port::bare(host).parse::<IpAddr>() else {
             return false;
         };
         let address = match canonical(address) {

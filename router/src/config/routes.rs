@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use component::host_port;
 use component::size::ByteSize;
 use component::yaml::{self, Content, Fault, Item, Keys, Node, Report};
 use router_core::own_listeners::OwnListeners;
@@ -274,15 +275,12 @@ fn check_address(address: &str) -> Result<(), String> {
             "{address:?} is not an address such as 10.0.0.1:80 or app.internal:80"
         ))
     };
-    let Some((host, port)) = address.rsplit_once(':') else {
+    let Some((host, port)) = host_port::split(address) else {
         return fault();
     };
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if host.is_empty() || host.contains(':') && !bracketed || host.contains(['/', ' ']) {
         return fault();
     }
-    match port.parse::<u16>() {
-        Ok(1..) => Ok(()),
-        _ => fault(),
-    }
+    if port == 0 { fault() } else { Ok(()) }
 }

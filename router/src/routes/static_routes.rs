@@ -16,6 +16,7 @@ use router_core::route::RouteKey;
 
 use crate::config::{StaticRoute, leads_back, parse_routes};
 use crate::routes::registrar::Orders;
+use component::host_port;
 use component::periodic::{Periodic, Turn};
 use component::regular_file;
 
@@ -57,10 +58,10 @@ pub fn registrations(routes: &[StaticRoute], origin: Origin) -> Result<Vec<Regis
 
 fn facts(route: &StaticRoute, address: &str, weight: u16) -> Result<Facts, String> {
     let no_address = || format!("{address:?} is no host and port");
-    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
+    let (host, port) = host_port::split(address).ok_or_else(no_address)?;
     let description = Description {
         host,
-        port: port.parse().map_err(|_| no_address())?,
+        port,
         weight,
         options: RouteOptions {
             policy: RoutePolicy {

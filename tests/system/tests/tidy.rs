@@ -21,7 +21,7 @@ const LONGER_FILES: &[(&str, &str)] = &[];
 /// table must not be in the workspace.
 const EDGES: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("bus", &["protocol"]),
+    ("bus", &["component-core", "protocol"]),
     ("component-core", &[]),
     ("component", &["bus", "component-core", "protocol"]),
     ("router-core", &["component-core", "protocol"]),
@@ -72,6 +72,7 @@ const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     (
         "router-core",
         &[
+            "crc32fast",
             "foldhash",
             "indexmap",
             "memchr",
@@ -79,6 +80,9 @@ const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
             "ppp",
             "serde",
             "serde_json",
+            "sha1",
+            // Its calendar alone.
+            "time",
             "uuid",
         ],
     ),

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use time::{Date, Month};
+
 use crate::decimal::{pair, unsigned};
 
 const NANOS: u64 = 1_000_000_000;
@@ -53,22 +55,18 @@ pub(super) fn timestamp(unix_nanos: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
-/// The Gregorian date of a day counted from 1970-01-01, by eras of 400 years that begin in March.
+/// The Gregorian date of a day counted from 1970-01-01.
 fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
+    let day = i32::try_from(days).ok().and_then(|days| {
+        let julian = Date::from_calendar_date(1970, Month::January, 1).ok()?;
+        Date::from_julian_day(julian.to_julian_day().checked_add(days)?).ok()
+    });
+    let (year, month, day) = day.map_or((1970, Month::January, 1), Date::to_calendar_date);
+    (
+        u64::from(year.unsigned_abs()),
+        u8::from(month).into(),
+        day.into(),
+    )
 }
 
 /// Appends `address:port`, an IPv6 address in brackets.

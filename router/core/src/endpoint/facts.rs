@@ -8,6 +8,8 @@ use protocol::bus::Tags;
 use serde::{Deserialize, Serialize};
 
 use super::tags::{PackedTags, TagValue};
+use component_core::host_port;
+
 use crate::balance::Balance;
 use component_core::tick::millis;
 
@@ -169,13 +171,7 @@ impl Facts {
 
     /// The host alone, without brackets.
     pub fn host(&self) -> &str {
-        let host = self
-            .address()
-            .rsplit_once(':')
-            .map_or("", |(host, _port)| host);
-        host.strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host)
+        host_port::split(self.address()).map_or("", |(host, _port)| host_port::bare(host))
     }
 
     /// The port to dial.
