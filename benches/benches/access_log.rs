@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use benches::fleet;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use router_core::access_log::{Format, Record, Style};
+use router_core::access_log::{Entry, Format, Style};
 use router_core::endpoint::Endpoint;
 
 fn access_log(criterion: &mut Criterion) {
     let table = fleet::registry(1).unwrap().table();
     let endpoint = &table.iter().next().unwrap().endpoints()[0];
-    let record = record(endpoint);
+    let entry = entry(endpoint);
     let mut group = criterion.benchmark_group("access_log");
     group.throughput(Throughput::Elements(1));
     for (name, style) in [("line", Style::Line), ("json", Style::Json)] {
@@ -27,15 +27,15 @@ fn access_log(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 chunk.clear();
-                format.write(black_box(&record), &mut chunk);
+                format.write(black_box(&entry), &mut chunk);
                 chunk.len()
             });
         });
     }
 }
 
-fn record(endpoint: &Endpoint) -> Record<'_> {
-    Record {
+fn entry(endpoint: &Endpoint) -> Entry<'_> {
+    Entry {
         host: b"app-0004711.apps.example.com",
         method: b"GET",
         target: b"/assets/application-5f3c.js?v=7",

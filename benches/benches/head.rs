@@ -7,9 +7,9 @@ use benches::traffic;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use router_core::edits::Edits;
-use router_core::headers::client::Client;
 use router_core::headers::request::{self, Arrival, Destination, Rules};
 use router_core::headers::response::{self, Connection, Departure};
+use router_core::headers::sender::Sender;
 use router_core::http1::request::RequestParser;
 use router_core::http1::response::ResponseParser;
 use router_core::http1::{Limits, write};
@@ -108,7 +108,7 @@ fn forward_request(
     let head = parser.head();
     let peer = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
     let arrival = Arrival {
-        client: Client {
+        sender: Sender {
             peer,
             trusted: true,
             address: peer,

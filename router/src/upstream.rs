@@ -15,7 +15,7 @@ use router_core::endpoint::EndpointId;
 pub(crate) use dial::{Dialled, dial};
 
 use crate::config::settings::BackendSettings;
-use crate::io::socket::{Glance, Socket};
+use crate::io::socket::{Peeked, Socket};
 
 /// The idle connections of one worker, the last used first out.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl IdlePool {
             let young = now.since(idle.since) < self.longest;
             // Bytes that came unasked would be taken for the answer to the next request.
             let quiet = if certain {
-                idle.socket.glance() == Glance::Quiet
+                idle.socket.peek() == Peeked::Nothing
             } else {
                 idle.socket.seems_quiet()
             };
@@ -92,7 +92,7 @@ impl IdlePool {
         self.by_endpoint.borrow_mut().retain(|_, kept| {
             let before = kept.len();
             kept.retain(|idle| {
-                now.since(idle.since) < longest && idle.socket.glance() == Glance::Quiet
+                now.since(idle.since) < longest && idle.socket.peek() == Peeked::Nothing
             });
             closed += before - kept.len();
             !kept.is_empty()

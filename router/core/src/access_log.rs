@@ -21,7 +21,7 @@ pub use glimpse::Glimpse;
 ///
 /// An empty byte string means "not there" and is written as `"-"`.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub struct Entry<'a> {
     /// The host as the client sent it.
     pub host: &'a [u8],
     /// The request method.
@@ -77,7 +77,7 @@ pub struct Record<'a> {
     pub extra: &'a [(&'a str, &'a [u8])],
 }
 
-impl<'a> Record<'a> {
+impl<'a> Entry<'a> {
     /// The app, its instance's index and its instance's id, each empty when unknown.
     fn identity(&self) -> (&'a str, &'a str, &'a str) {
         self.endpoint.map_or(("", "", ""), |endpoint| {
@@ -94,7 +94,7 @@ impl<'a> Record<'a> {
 
 /// One try at one endpoint, as `watch` and the retry log show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct Tried {
     /// The endpoint's address, `host:port`.
     pub address: Box<str>,
     /// What came of it: `ok`, or the failure's class.
@@ -177,7 +177,7 @@ pub enum Style {
     Json,
 }
 
-/// What is written of a record, and how.
+/// What is written of a entry, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Format {
     /// Line or JSON.
@@ -193,22 +193,22 @@ pub struct Format {
 }
 
 impl Format {
-    /// Appends the record to `out` in the configured style, the line feed included.
-    pub fn write(&self, record: &Record<'_>, out: &mut Vec<u8>) {
+    /// Appends the entry to `out` in the configured style, the line feed included.
+    pub fn write(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         match self.style {
-            Style::Line => self.line(record, out),
-            Style::Json => self.json(record, out),
+            Style::Line => self.line(entry, out),
+            Style::Json => self.json(entry, out),
         }
     }
 
     /// Appends gorouter's line. It allocates only when `out` has to grow.
-    pub fn line(&self, record: &Record<'_>, out: &mut Vec<u8>) {
-        line::write(self, record, out);
+    pub fn line(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        line::write(self, entry, out);
     }
 
     /// Appends one JSON object and a line feed.
-    pub fn json(&self, record: &Record<'_>, out: &mut Vec<u8>) {
-        json::write(self, record, out);
+    pub fn json(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        json::write(self, entry, out);
     }
 }
 

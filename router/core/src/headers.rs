@@ -4,8 +4,8 @@
 //! are dropped and which are added. The codecs apply them, so that every rule is written once for
 //! every version of HTTP.
 
-pub mod client;
 pub mod request;
 pub mod response;
 pub mod rules;
+pub mod sender;
 pub mod via;

@@ -14,7 +14,7 @@ use crate::config::ProxyProtocol;
 use crate::edge::linger::{self, linger};
 use crate::exchange::answer;
 use crate::io::buffers::Buffer;
-use crate::io::socket::Glance;
+use crate::io::socket::Peeked;
 use crate::worker::client::{After, Client, Job};
 use crate::worker::runners::{Desk, Panicked, Runners};
 
@@ -148,7 +148,7 @@ async fn first_bytes(client: &Client) -> First {
         if !client.deadline.poll_expired(cx) {
             return Poll::Pending;
         }
-        if client.socket.glance() != Glance::Bytes {
+        if client.socket.peek() != Peeked::Bytes {
             return Poll::Ready(First::Late);
         }
         // It has come, and the event loop is about to say so.

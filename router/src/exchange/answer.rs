@@ -3,11 +3,14 @@
 use std::pin::pin;
 
 use component::shutdown::Phase;
+use router_core::access_log::Glimpse;
 use router_core::failure::{Answer, Body, Failure, reason};
-use router_core::http1::Version;
+use router_core::field::Span;
 use router_core::http1::request::Method;
+use router_core::http1::{Refusal, Version};
 
 use super::Exchange;
+use super::select::likely_endpoint;
 use super::send::{NO_BODY, send};
 use crate::config::settings::Settings;
 use crate::io::clock::Moment;
@@ -16,15 +19,15 @@ use crate::worker::client::{After, Client};
 
 /// The text of an answer.
 #[derive(Debug)]
-pub(super) struct Page {
+struct Page {
     /// Its own fields, as lines with their line ends.
-    pub(super) fields: String,
+    fields: String,
     /// Its body.
-    pub(super) body: String,
+    body: String,
 }
 
 /// Puts an answer into words.
-pub(super) fn page(answer: &Answer, settings: &Settings) -> Page {
+fn page(answer: &Answer, settings: &Settings) -> Page {
     let mut fields = String::new();
     let mut field = |name: &str, value: &str| {
         fields.push_str(name);
@@ -68,24 +71,96 @@ pub(super) fn page(answer: &Answer, settings: &Settings) -> Page {
 }
 
 impl Exchange {
+    /// Answers a request that failed, and returns what becomes of its connection.
+    pub(super) async fn answer(&mut self, failure: &Failure) -> After {
+        let answer = failure.answer();
+        self.attribute(failure);
+        self.record.failed(&self.worker, failure, &answer);
+        self.count_failure(failure, answer.status);
+        if *failure == Failure::ClientGone {
+            return After::Close;
+        }
+        let page = page(&answer, &self.settings);
+        let after = self
+            .send_answer(answer.status, &page.fields, &page.body, answer.closes)
+            .await;
+        let late = matches!(failure, Failure::HeadTimeout | Failure::BodyTimeout);
+        if late && after == After::Linger {
+            After::LingerBriefly
+        } else {
+            after
+        }
+    }
+
+    /// Tells the load balancer whether this router wants traffic.
+    pub(super) async fn answer_health(&mut self) -> After {
+        let (status, body) = match self.worker.shared.health.state().reason() {
+            None => (200, "ok\n".to_owned()),
+            Some(reason) => (503, format!("{reason}\n")),
+        };
+        let fields = "Cache-Control: private, max-age=0\r\nExpires: 0\r\n";
+        self.record.not_traffic = true;
+        self.send_answer(status, fields, &body, false).await
+    }
+
+    /// Makes out what can be of a head that was refused or broke off, for the log.
+    pub(super) fn make_out(&mut self) {
+        self.sender = self.sender();
+        let glimpse = Glimpse::of(self.request.input.filled());
+        self.record.glimpse = Some(Box::new(glimpse));
+    }
+
+    /// Whose request it would have been, had it not been too large: its app is told, as gorouter does.
+    fn attribute(&mut self, failure: &Failure) {
+        let too_large = matches!(
+            failure,
+            Failure::Refused(Refusal::HeadTooLarge) | Failure::BodyTooLarge
+        );
+        if !too_large || self.record.endpoint.is_some() {
+            return;
+        }
+        let text = |span: Span| std::str::from_utf8(span.of(self.request.input.filled()));
+        let looked_up = match &self.record.glimpse {
+            Some(glimpse) => text(glimpse.host).ok().zip(text(glimpse.path).ok()),
+            None => Some((self.request.authority(), self.request.path())),
+        };
+        let began = self.record.began_tick();
+        self.record.endpoint = looked_up
+            .and_then(|looked_up| likely_endpoint(&self.worker, &self.settings, looked_up, began));
+    }
+
+    fn count_failure(&self, failure: &Failure, status: u16) {
+        let metrics = &self.worker.metrics;
+        match failure {
+            Failure::Endpoint(_) => {
+                metrics.bad_gateway();
+                if self.request.is_websocket() {
+                    metrics.websocket_failure();
+                }
+            }
+            Failure::ConnectionLimit { .. } => metrics.exhausted(),
+            Failure::ClientGone => return,
+            Failure::Refused(Refusal::EmptyContentLength) => {
+                metrics.empty_content_length();
+                metrics.rejected();
+            }
+            _ => metrics.rejected(),
+        }
+        metrics.own_response(status);
+    }
+
     /// Sends an answer of our own. `closes`: the connection cannot go on after it.
-    pub(super) async fn send_answer(
-        &mut self,
-        status: u16,
-        fields: &str,
-        body: &str,
-        closes: bool,
-    ) -> After {
-        let complete = self.scratch.request.is_complete();
+    async fn send_answer(&mut self, status: u16, fields: &str, body: &str, closes: bool) -> After {
+        let complete = self.request.parser.is_complete();
         let (persistent, old, to_head) = {
-            let head = self.head();
+            let head = self.request.head();
             (
                 head.persistent,
                 head.version == Version::Http10,
                 head.method == Method::Head,
             )
         };
-        let whole = complete && self.is_whole();
+        let whole = complete && self.request.is_whole();
         let serving = self.worker.phase.get() == Phase::Running;
         let stays = complete && !closes && whole && persistent && serving;
         let connection = match (stays, old && complete) {
@@ -97,11 +172,11 @@ impl Exchange {
         let fields = format!(
             "{fields}{connection}Content-Length: {}\r\nX-Vcap-Request-Id: {}\r\n",
             body.len(),
-            self.story.id(),
+            self.record.id(),
         );
         let head = own_head(&self.worker, now, status, &fields);
         let sent_body = if complete && to_head { "" } else { body };
-        self.story.answered(status, sent_body.len() as u64);
+        self.record.answered(status, sent_body.len() as u64);
         self.client.answered.set(true);
         self.client
             .deadline
@@ -109,10 +184,9 @@ impl Exchange {
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let parts = [sent_body.as_bytes(), b"", b""];
         let mut head = head.into_bytes();
-        self.story.sends_head(head.len());
-        let mut written = 0;
+        self.record.sends_head(head.len());
         let sent = {
-            let sending = pin!(send(socket, deadline, &mut head, parts, &mut written));
+            let sending = pin!(send(socket, deadline, &mut head, parts));
             self.waiting(sending).await
         };
         if sent.is_err() {
@@ -159,7 +233,6 @@ pub(crate) async fn after_panic(client: &Client) {
             &client.deadline,
             &mut text.into_bytes(),
             NO_BODY,
-            &mut 0,
         )
         .await,
     );

@@ -13,38 +13,48 @@ use router_core::http1::write;
 use router_core::retry::{self, Attempt, Next, Reached};
 
 use super::Exchange;
-use super::reply::{NoResponse, Reply, Response, broken};
-use super::send::{Unsent, send};
+use super::response::{Awaited, Begun, NoResponse, Response, broken};
+use super::select::{Selected, select};
+use super::send::{Cause, send};
+use super::upload::Upload;
 use crate::io::clock::Moment;
 use crate::io::socket::Socket;
 use crate::upstream::dial;
 
 impl Exchange {
     /// Tries endpoints until one begins to respond.
-    pub(super) async fn first_response(&mut self) -> Result<Response, Failure> {
-        self.scratch.tried.clear();
+    pub(super) async fn first_response(&mut self) -> Result<Response<Begun>, Failure> {
+        self.tried.clear();
         let repeatable = {
-            let head = self.head();
-            retry::is_repeatable(head.method, head.body, self.fields())
+            let head = self.request.head();
+            retry::is_repeatable(head.method, head.body, self.request.fields())
         };
         let mut fault = EndpointFault::NoneAvailable;
         for _ in 0..self.settings.backend.max_attempts.max(1) {
-            let (endpoint, in_flight) = match self.select() {
+            let began = self.record.began_tick();
+            let (worker, settings) = (&self.worker, &self.settings);
+            let selected = match select(worker, settings, &self.request, &self.tried, began) {
                 Err(Failure::Endpoint(_)) => return Err(Failure::Endpoint(fault)),
                 selected => selected?,
             };
-            self.story.endpoint = Some(Arc::clone(&endpoint));
+            let Selected {
+                endpoint,
+                in_flight,
+                limits,
+            } = selected;
+            self.limits = limits;
+            self.record.endpoint = Some(Arc::clone(&endpoint));
             self.worker.metrics.request(endpoint.component());
             let mut fresh = false;
             let attempt = loop {
                 match self.attempt(&endpoint, fresh, repeatable).await {
-                    Ok((reply, parser)) => {
-                        return Ok(reply.into_response(parser, endpoint, in_flight));
+                    Ok((response, parser)) => {
+                        return Ok(response.begin(parser, endpoint, in_flight));
                     }
                     Err(NoResponse::Client(failure)) => return Err(failure),
                     Err(NoResponse::Endpoint(attempt)) => {
                         let stale = retry::decide(attempt, repeatable) == Next::Fresh && !fresh;
-                        self.story
+                        self.record
                             .attempt_failed(&self.worker, &endpoint, attempt, stale);
                         if !stale {
                             break attempt;
@@ -62,7 +72,7 @@ impl Exchange {
                 break;
             }
             self.worker.metrics.retry();
-            self.scratch.tried.push(endpoint.id());
+            self.tried.push(endpoint.id());
         }
         Err(Failure::Endpoint(fault))
     }
@@ -91,8 +101,8 @@ impl Exchange {
         endpoint: &Arc<Endpoint>,
         fresh: bool,
         repeatable: bool,
-    ) -> Result<(Reply, Box<ResponseParser>), NoResponse> {
-        let began = self.story.attempt_began(&self.worker);
+    ) -> Result<(Response<Awaited>, Box<ResponseParser>), NoResponse> {
+        let began = self.record.attempt_began(&self.worker);
         let (socket, reused) = self.connect(endpoint, fresh, repeatable, began).await?;
         let failed = |fault, reached| {
             NoResponse::Endpoint(Attempt {
@@ -102,48 +112,49 @@ impl Exchange {
             })
         };
         if self.settings.logs_local_address {
-            self.story.local = socket.local_address();
+            self.record.local = socket.local_address();
         }
         let mut draft = self.worker.draft();
         let keep = self.prepare(endpoint, &mut draft);
         let head_length = draft.len();
-        let response_due = self.response_deadline(began.tick());
-        let write_due = self.write_deadline(began.tick());
+        let response_due = self.limits.response_deadline(began.tick());
+        let write_due = self.limits.write_deadline(began.tick());
         self.client.deadline.set(response_due.min(write_due));
 
-        let body_end = self.body_end();
-        let input = self.input.filled();
-        let with_head = &input[self.head().end..body_end];
+        let with_head = self.request.body_with_head();
         let (deadline, parts) = (&self.client.deadline, [with_head, b"", b""]);
-        let mut written = 0;
-        if let Err(unsent) = send(&socket, deadline, &mut draft, parts, &mut written).await {
-            let reached = match written {
+        if let Err(unsent) = send(&socket, deadline, &mut draft, parts).await {
+            let reached = match unsent.written {
                 0 => Reached::Nothing,
                 count if count <= head_length => Reached::Head,
                 _ => Reached::Body,
             };
-            return Err(failed(fault_of(unsent), reached));
+            return Err(failed(fault_of(unsent.cause), reached));
         }
         self.client.deadline.set(response_due);
         self.worker.keep_draft(draft);
-        self.story.request_bytes = with_head.len() as u64;
-        let upload = self.upload(body_end);
+        self.record.request_bytes = with_head.len() as u64;
+        let (rules, buffers) = (&self.settings.rules, &self.worker.tools.buffers);
+        let upload = Upload::new(&self.request, rules, buffers, self.limits.max_body);
         let continue_due = self.continue_due(&upload, began.tick());
-        let mut reply = Reply {
+        let mut response = Response {
             socket,
             received: None,
             upload,
-            interim: false,
             continue_due,
-            stage: None,
             keep,
-            reused,
             began,
+            state: Awaited {
+                reused,
+                interim: false,
+                stage: None,
+                watching: true,
+            },
         };
-        match self.await_head(&mut reply).await {
-            Ok(parser) => Ok((reply, parser)),
+        match self.await_head(&mut response).await {
+            Ok(parser) => Ok((response, parser)),
             Err(none) => {
-                self.story.request_bytes += reply.upload.moved();
+                self.record.request_bytes += response.upload.moved();
                 Err(none)
             }
         }
@@ -167,8 +178,10 @@ impl Exchange {
             return Ok((socket, true));
         }
         let settings = &self.settings.backend;
-        let limit = self.dial_limit();
-        self.client.deadline.set(self.dial_deadline(began.tick()));
+        let limit = self.limits.dial;
+        self.client
+            .deadline
+            .set(self.limits.dial_deadline(began.tick()));
         let (resolver, clock) = (&self.worker.resolver, &self.worker.clock);
         let mut made_room = false;
         let dialled = loop {
@@ -195,21 +208,21 @@ impl Exchange {
                 reused: false,
             })
         })?;
-        self.story.dialled(&dialled);
+        self.record.dialled(&dialled);
         Ok((dialled.socket, false))
     }
 
-    /// Writes the head for this endpoint. Says whether the connection may be kept afterwards.
+    /// Writes the head for this endpoint. Returns whether the connection may be kept afterwards.
     fn prepare(&mut self, endpoint: &Endpoint, draft: &mut Vec<u8>) -> bool {
-        let input = self.input.filled();
-        let head = self.scratch.request.head();
+        let input = self.request.input.filled();
+        let head = self.request.head();
         let arrival = Arrival {
-            client: self.story.client,
+            sender: self.sender,
             peer_text: self.client.peer_text(),
             tls: false,
             version: head.version,
-            unix_millis: self.story.began_unix_nanos / 1_000_000,
-            id: self.story.id_bytes(),
+            unix_millis: self.record.began_unix_nanos / 1_000_000,
+            id: self.record.id_bytes(),
             body: head.body,
             length_needs_rewrite: head.length_needs_rewrite,
             says_length: head.method.says_length(),
@@ -233,18 +246,16 @@ impl Exchange {
         let keep = request::edit(fields, &self.settings.rules, &arrival, &destination, edits);
         write::request(draft, input, head, edits);
         if self.worker.log.borrow().wanted() {
-            self.scratch.forwarded_for.clear();
-            self.scratch
-                .forwarded_for
-                .extend_from_slice(edits.forwarded_for());
+            self.forwarded_for.clear();
+            self.forwarded_for.extend_from_slice(edits.forwarded_for());
         }
         keep
     }
 }
 
-fn fault_of(unsent: Unsent) -> EndpointFault {
-    match unsent {
-        Unsent::Broken(error) => broken(&error),
-        Unsent::Late => EndpointFault::RequestTimeout,
+fn fault_of(cause: Cause) -> EndpointFault {
+    match cause {
+        Cause::Broken(error) => broken(&error),
+        Cause::Late => EndpointFault::RequestTimeout,
     }
 }

@@ -3,14 +3,16 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use component::tick::Tick;
 use router_core::failure::Failure;
 use router_core::http1::Limits;
 
 use super::Exchange;
+use super::request::Request;
 use super::waiting::on_others;
 use crate::io::buffers::NoRoom;
 
-/// What came.
+/// How the wait for a head ended.
 #[derive(Debug)]
 pub(super) enum Arrived {
     /// A complete head.
@@ -27,16 +29,17 @@ pub(super) const fn largest(limits: &Limits) -> usize {
 impl Exchange {
     /// Reads until the head is complete. One deadline holds for all of it.
     pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
-        self.scratch.request.begin(0);
+        self.request.parser.begin(0);
         let limits = self.settings.client.limits;
         let mut due = None;
         loop {
-            let parsed = self.scratch.request.advance(self.input.filled(), &limits);
-            if parsed.map_err(Failure::Refused)? {
+            let Request { input, parser, .. } = &mut self.request;
+            let complete = parser.advance(input.filled(), &limits);
+            if complete.map_err(Failure::Refused)? {
                 return Ok(Arrived::Complete);
             }
-            if self.input.is_full() {
-                let grown = self.input.grow(largest(&limits));
+            if input.is_full() {
+                let grown = input.grow(largest(&limits));
                 grown.map_err(|NoRoom| Failure::HeadMemory)?;
             }
             let by = match due {
@@ -51,7 +54,7 @@ impl Exchange {
                 Some(0) => return Ok(Arrived::Nothing),
                 // A client that sends a byte at every look is late all the same.
                 Some(_) if self.worker.clock.now() < by => {}
-                _ if self.scratch.request.has_begun(self.input.filled()) => {
+                _ if self.request.has_begun() => {
                     return Err(Failure::HeadTimeout);
                 }
                 _ => return Ok(Arrived::Nothing),
@@ -59,13 +62,25 @@ impl Exchange {
         }
     }
 
+    /// How long the head may take: from its first byte, or from the accept on when the connection
+    /// has not served a request yet.
+    fn head_deadline(&self) -> Tick {
+        let seat = &self.client.seat;
+        let from = if seat.has_served() {
+            self.record.began_tick()
+        } else {
+            seat.opened()
+        };
+        from.plus(self.settings.client.head)
+    }
+
     /// Reads once. Zero is the end or a failure, nothing is the deadline.
     async fn read_more(&mut self) -> Option<usize> {
         let Self {
             client,
             worker,
-            input,
-            story,
+            request: Request { input, .. },
+            record,
             ..
         } = self;
         let read = poll_fn(|cx| match client.socket.poll_read(cx, input.room()) {
@@ -77,6 +92,6 @@ impl Exchange {
             Poll::Pending if client.deadline.poll_expired(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        on_others(worker, &story.waited, read).await
+        on_others(worker, &record.waited, read).await
     }
 }

@@ -2,111 +2,145 @@
 
 use std::sync::Arc;
 
-use router_core::endpoint::{Endpoint, InFlight};
+use component::tick::Tick;
+use router_core::endpoint::{Endpoint, EndpointId, InFlight};
 use router_core::failure::{EndpointFault, Failure};
 use router_core::instance::{self, Asked};
-use router_core::pool::{NoEndpoint, Want};
+use router_core::pool::{NoEndpoint, Pool, Want};
+use router_core::table::RouteTable;
 
-use super::Exchange;
+use super::limits::RouteLimits;
+use super::request::Request;
+use crate::config::settings::Settings;
+use crate::worker::Worker;
 
 /// Lookups between two that are timed.
 const TIMED: u64 = 64;
 
-impl Exchange {
-    /// Looks the route up in the table of this moment and chooses an endpoint. The table is let go
-    /// of before anything is waited for.
-    pub(super) fn select(&mut self) -> Result<(Arc<Endpoint>, InFlight), Failure> {
-        let entropy = self.worker.entropy();
-        let table = self.worker.shared.routes.load();
-        let (host, path) = self.looked_up();
-        let timed = entropy.is_multiple_of(TIMED);
-        let began = timed.then(|| self.worker.clock.read());
-        let found = table.lookup(host, path);
-        if let Some(began) = began {
-            let took = self.worker.clock.read().since(began).as_nanos();
-            self.worker
-                .metrics
-                .lookup_time(u64::try_from(took).unwrap_or(u64::MAX));
-        }
-        let Some(pool) = found else {
-            return Err(Failure::UnknownRoute {
-                route: self.route_text(),
-            });
-        };
-        if pool
-            .options()
-            .is_some_and(|options| !options.route_service_url.is_empty())
-        {
-            return Err(Failure::RouteServiceUnsupported);
-        }
-        let asked = instance::asked(self.fields())?;
-        let settings = &self.settings;
-        let want = Want {
-            tried: &self.scratch.tried,
-            instance: asked,
-            first_attempt: self.scratch.tried.is_empty(),
-            zone: settings.zone.as_deref(),
-            max_conns: settings.backend.max_conns,
-            ejection: settings.backend.ejection,
-            now: self.story.began_tick(),
-            entropy,
-        };
-        let picked = pool
-            .pick(&want)
-            .map(|(endpoint, taken)| (Arc::clone(endpoint), taken));
-        let (endpoint, in_flight) = picked.map_err(|none| self.none(none, asked))?;
-        let policy = pool.policy().copied();
-        drop(table);
-        self.story.policy = policy;
-        Ok((endpoint, in_flight))
-    }
+/// An endpoint for one attempt.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) endpoint: Arc<Endpoint>,
+    /// Counts the exchange at the endpoint.
+    pub(super) in_flight: InFlight,
+    /// What the route allows the exchange.
+    pub(super) limits: RouteLimits,
+}
 
-    /// What the route allows a body to be, by the table of this moment.
-    pub(super) fn body_limit(&self) -> Option<u64> {
-        let table = self.worker.shared.routes.load();
-        let (host, path) = self.looked_up();
-        let policy = table
-            .lookup(host, path)
-            .and_then(|pool| pool.policy().copied());
-        policy
-            .and_then(|policy| policy.max_body)
-            .or(self.settings.client.max_body)
+/// Looks the route up in the table of this moment and chooses an endpoint that was not `tried`. The
+/// table is let go of before anything is waited for.
+///
+/// # Errors
+/// There is no such route or no endpoint for the request, or the route does not take it.
+pub(super) fn select(
+    worker: &Worker,
+    settings: &Settings,
+    request: &Request,
+    tried: &[EndpointId],
+    began: Tick,
+) -> Result<Selected, Failure> {
+    let entropy = worker.entropy();
+    let table = worker.shared.routes.load();
+    let found = lookup(worker, &table, request, entropy.is_multiple_of(TIMED));
+    let policy = found.and_then(|pool| pool.policy());
+    let limits = RouteLimits::new(settings, policy, request.head(), began);
+    if request
+        .body_length()
+        .is_some_and(|length| length > limits.max_body)
+    {
+        return Err(Failure::BodyTooLarge);
     }
-
-    pub(super) fn looked_up(&self) -> (&str, &str) {
-        let head = self.head();
-        let text = |span: router_core::field::Span| {
-            // Both were checked to be ASCII when they were parsed.
-            std::str::from_utf8(span.of(self.input.filled())).unwrap_or_default()
-        };
-        (text(head.authority), text(head.path))
+    let asked = instance::asked(request.fields())?;
+    let Some(pool) = found else {
+        return Err(Failure::UnknownRoute {
+            route: request.host().to_owned(),
+        });
+    };
+    if pool
+        .options()
+        .is_some_and(|options| !options.route_service_url.is_empty())
+    {
+        return Err(Failure::RouteServiceUnsupported);
     }
+    let want = Want {
+        tried,
+        instance: asked,
+        first_attempt: tried.is_empty(),
+        ..want(settings, began, entropy)
+    };
+    match pool.pick(&want) {
+        Ok((endpoint, in_flight)) => Ok(Selected {
+            endpoint: Arc::clone(endpoint),
+            in_flight,
+            limits,
+        }),
+        Err(none) => Err(failure(none, asked, settings, request.host())),
+    }
+}
 
-    fn none(&self, none: NoEndpoint, asked: Option<Asked<'_>>) -> Failure {
-        let route = self.route_text();
-        match none {
-            NoEndpoint::Empty if self.settings.empty_pool_is_503 => Failure::NoEndpoints { route },
-            NoEndpoint::Empty => Failure::UnknownRoute { route },
-            NoEndpoint::Overloaded => Failure::ConnectionLimit { route },
-            NoEndpoint::AllTried => Failure::Endpoint(EndpointFault::NoneAvailable),
-            NoEndpoint::NoSuchInstance => {
-                let (guid, index) = match asked {
-                    Some(Asked::App { guid, index }) => (guid, index),
-                    Some(Asked::Process { guid, index }) => (guid, index.unwrap_or_default()),
-                    None => ("", ""),
-                };
-                Failure::UnknownInstance {
-                    index: index.into(),
-                    guid: guid.into(),
-                    route,
-                }
+/// The endpoint that would be next for a request of `host` and `path`.
+pub(super) fn likely_endpoint(
+    worker: &Worker,
+    settings: &Settings,
+    (host, path): (&str, &str),
+    now: Tick,
+) -> Option<Arc<Endpoint>> {
+    let table = worker.shared.routes.load();
+    let pool = table.lookup(host, path)?;
+    let next = pool.next(&want(settings, now, worker.entropy()));
+    next.ok().map(Arc::clone)
+}
+
+/// What every request wants of a pool at its first attempt.
+fn want(settings: &Settings, now: Tick, entropy: u64) -> Want<'_> {
+    Want {
+        tried: &[],
+        instance: None,
+        first_attempt: true,
+        zone: settings.zone.as_deref(),
+        max_conns: settings.backend.max_conns,
+        ejection: settings.backend.ejection,
+        now,
+        entropy,
+    }
+}
+
+fn lookup<'a>(
+    worker: &Worker,
+    table: &'a RouteTable,
+    request: &Request,
+    timed: bool,
+) -> Option<&'a Arc<Pool>> {
+    let (host, path) = (request.authority(), request.path());
+    if !timed {
+        return table.lookup(host, path);
+    }
+    let began = worker.clock.read();
+    let found = table.lookup(host, path);
+    let took = worker.clock.read().since(began).as_nanos();
+    let took = u64::try_from(took).unwrap_or(u64::MAX);
+    worker.metrics.lookup_time(took);
+    found
+}
+
+fn failure(none: NoEndpoint, asked: Option<Asked<'_>>, settings: &Settings, host: &str) -> Failure {
+    let route = host.to_owned();
+    match none {
+        NoEndpoint::Empty if settings.empty_pool_is_503 => Failure::NoEndpoints { route },
+        NoEndpoint::Empty => Failure::UnknownRoute { route },
+        NoEndpoint::Overloaded => Failure::ConnectionLimit { route },
+        NoEndpoint::AllTried => Failure::Endpoint(EndpointFault::NoneAvailable),
+        NoEndpoint::NoSuchInstance => {
+            let (guid, index) = match asked {
+                Some(Asked::App { guid, index }) => (guid, index),
+                Some(Asked::Process { guid, index }) => (guid, index.unwrap_or_default()),
+                None => ("", ""),
+            };
+            Failure::UnknownInstance {
+                index: index.into(),
+                guid: guid.into(),
+                route,
             }
         }
-    }
-
-    /// The host as it stands in messages: without its port.
-    fn route_text(&self) -> String {
-        let (host, _) = self.looked_up();
-        router_core::host::bare(host).to_owned()
     }
 }

@@ -14,23 +14,32 @@ const JOINED: usize = 4 << 10;
 /// Nothing that goes with a head.
 pub(super) const NO_BODY: [&[u8]; 3] = [b"", b"", b""];
 
+/// A write that ended early.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    /// Bytes that were written all the same.
+    pub(super) written: usize,
+    pub(super) cause: Cause,
+}
+
 /// Why a write ended early.
 #[derive(Debug)]
-pub(super) enum Unsent {
+pub(super) enum Cause {
     /// The connection failed.
     Broken(io::Error),
     /// The deadline passed.
     Late,
 }
 
-/// Writes `head` and `parts` of a body in this order; `head` is left as it happens to be. `written`
-/// counts the bytes that are gone, also when it fails.
+/// Writes `head` and `parts` of a body in this order; `head` is left as it happens to be.
+///
+/// # Errors
+/// The connection fails, or `deadline` passes before everything is written.
 pub(super) async fn send(
     socket: &Socket,
     deadline: &Deadline,
     head: &mut Vec<u8>,
     parts: [&[u8]; 3],
-    written: &mut usize,
 ) -> Result<(), Unsent> {
     let [first, second, third] = parts;
     let joined = first.len() + second.len() + third.len() <= JOINED;
@@ -40,19 +49,20 @@ pub(super) async fn send(
     let mut slices = [head, first, second, third].map(IoSlice::new);
     let count = if joined { 1 } else { slices.len() };
     let mut left = &mut slices[..count];
+    let mut written = 0;
     poll_fn(|cx| {
         while !left.is_empty() {
-            match socket.poll_write(cx, left) {
+            let cause = match socket.poll_write(cx, left) {
                 Poll::Ready(Ok(count)) => {
-                    *written += count;
+                    written += count;
                     IoSlice::advance_slices(&mut left, count);
+                    continue;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Unsent::Broken(error))),
-                Poll::Pending if deadline.poll_expired(cx) => {
-                    return Poll::Ready(Err(Unsent::Late));
-                }
+                Poll::Ready(Err(error)) => Cause::Broken(error),
+                Poll::Pending if deadline.poll_expired(cx) => Cause::Late,
                 Poll::Pending => return Poll::Pending,
-            }
+            };
+            return Poll::Ready(Err(Unsent { written, cause }));
         }
         Poll::Ready(Ok(()))
     })

@@ -5,15 +5,14 @@ use std::task::Poll;
 
 use component::shutdown::Phase;
 use router_core::failure::{EndpointFault, Failure};
-use router_core::field::{FieldKind, members};
 use router_core::headers::response::Connection;
 use router_core::http1::framing::BodyLength;
 
-use super::reply::Response;
-use super::respond::Passage;
+use super::forward::Passage;
+use super::response::{Begun, Response};
 use super::send::{NO_BODY, send};
 use super::upload::Upload;
-use super::{Exchange, story::End};
+use super::{Exchange, record::End};
 use crate::io::buffers::Buffer;
 use crate::io::relay::tunnel::Tunnel;
 use crate::worker::client::After;
@@ -32,8 +31,11 @@ enum Ended {
 
 impl Exchange {
     /// Joins client and backend after a 101 that the client asked for.
-    pub(super) async fn switch(&mut self, response: &mut Response) -> Result<After, Failure> {
-        let asked = self.head().upgrade && matches!(response.upload, Upload::Done);
+    pub(super) async fn switch(
+        &mut self,
+        response: &mut Response<Begun>,
+    ) -> Result<After, Failure> {
+        let asked = self.request.head().upgrade && matches!(response.upload, Upload::Done);
         if !asked {
             return Err(Failure::Endpoint(EndpointFault::Unsolicited));
         }
@@ -43,15 +45,15 @@ impl Exchange {
             connection: Connection::Upgrades,
         };
         let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
-        self.story.responded(&self.worker, response, bytes);
+        self.record.responded(&self.worker, response, bytes);
         let mut draft = self.prepare_response(response, bytes, passage);
         self.client.answered.set(true);
-        self.story.sends_head(draft.len());
+        self.record.sends_head(draft.len());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        deadline.set(self.write_deadline(self.worker.recent()));
-        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        deadline.set(self.limits.write_deadline(self.worker.recent()));
+        let sent = send(socket, deadline, &mut draft, NO_BODY).await;
         if sent.is_err() {
-            self.story.end = End::ClientGone;
+            self.record.end = End::ClientGone;
             return Ok(After::Close);
         }
         self.worker.keep_draft(draft);
@@ -61,23 +63,22 @@ impl Exchange {
             buffer
         });
         self.client.seat.tunnel();
-        if self.is_websocket() {
+        if self.request.is_websocket() {
             self.worker.metrics.websocket_upgrade();
         }
-        let behind = &self.input.filled()[self.body_end()..];
-        let first = self.worker.tools.buffers.holding(behind);
+        let first = self.worker.tools.buffers.holding(self.request.rest());
         let mut tunnel = Tunnel::new(Some(first), received);
-        self.input.settle();
+        self.request.input.settle();
         let ended = self.join(&mut tunnel, response).await;
-        (self.story.request_bytes, self.story.response_bytes) = tunnel.moved();
+        (self.record.request_bytes, self.record.response_bytes) = tunnel.moved();
         Ok(match ended {
             Ended::Whole => After::Close,
             Ended::Broken => {
-                self.story.end = End::ClientGone;
+                self.record.end = End::ClientGone;
                 After::Cut
             }
             Ended::Silent => {
-                self.story.end = End::Late;
+                self.record.end = End::Late;
                 After::Close
             }
             Ended::Closing => {
@@ -88,7 +89,7 @@ impl Exchange {
     }
 
     /// Moves bytes both ways until the tunnel ends.
-    async fn join(&self, tunnel: &mut Tunnel, response: &Response) -> Ended {
+    async fn join(&self, tunnel: &mut Tunnel, response: &Response<Begun>) -> Ended {
         let (client, worker) = (&self.client, &self.worker);
         let times = worker.settings().client.tunnel;
         client.deadline.clear();
@@ -121,13 +122,5 @@ impl Exchange {
             Poll::Pending
         });
         self.waiting(joined).await
-    }
-
-    pub(super) fn is_websocket(&self) -> bool {
-        let asked = self.fields().all(FieldKind::Upgrade).flat_map(members);
-        self.head().upgrade
-            && asked
-                .into_iter()
-                .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
     }
 }

@@ -1,21 +1,22 @@
 //! A request's body on its way to the backend.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 
 use component::tick::Tick;
 use router_core::failure::Failure;
-use router_core::field::FieldKind;
-use router_core::headers::request;
-use router_core::http1::Version;
+use router_core::headers::request::{self, Rules};
 use router_core::http1::framing::BodyLength;
 
 use super::Exchange;
 use super::limits::NEVER;
-use super::reply::{NoResponse, Reply, Response};
+use super::request::Request;
+use super::response::{Awaited, Begun, NoResponse, Response};
 use super::send::{NO_BODY, send};
+use crate::io::buffers::Buffers;
 use crate::io::relay::Relay;
-use crate::io::socket::Glance;
+use crate::io::socket::Peeked;
 
 /// A request's body on its way to the backend.
 #[derive(Debug)]
@@ -32,6 +33,30 @@ pub(super) enum Upload {
 }
 
 impl Upload {
+    /// What is to be sent of the body beyond what goes with the head. `most`: payload bytes that it
+    /// may have.
+    pub(super) fn new(request: &Request, rules: &Rules, buffers: &Rc<Buffers>, most: u64) -> Self {
+        let head = request.head();
+        let relay = match head.body {
+            BodyLength::Exact(length) => {
+                let left = length - request.body_with_head().len() as u64;
+                if left == 0 {
+                    return Self::Done;
+                }
+                Relay::new(BodyLength::Exact(left), false, None, 0, most)
+            }
+            BodyLength::Chunked => {
+                // What lies behind the head belongs to the body until its end is found.
+                let buffer = buffers.holding(request.rest());
+                let names = head.connection_names_fields;
+                let trailers = request::trailers(request.fields(), rules, names);
+                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
+            }
+            BodyLength::Empty | BodyLength::UntilClose => return Self::Done,
+        };
+        Self::Underway(Box::new(relay))
+    }
+
     /// Whether the client has nothing more of it to send.
     pub(super) fn is_whole(&self) -> bool {
         match self {
@@ -86,92 +111,62 @@ impl Stage {
 }
 
 impl Exchange {
-    /// What is to be sent of the body beyond what goes with the head.
-    pub(super) fn upload(&mut self, body_end: usize) -> Upload {
-        let most = self.story.policy.and_then(|policy| policy.max_body);
-        let most = most.or(self.settings.client.max_body).unwrap_or(u64::MAX);
-        let head = self.scratch.request.head();
-        let relay = match head.body {
-            BodyLength::Exact(length) => {
-                let left = length - (body_end - head.end) as u64;
-                if left == 0 {
-                    return Upload::Done;
-                }
-                Relay::new(BodyLength::Exact(left), false, None, 0, most)
-            }
-            BodyLength::Chunked => {
-                // What came behind the head belongs to the body until its end is found.
-                let there = &self.input.filled()[head.end..];
-                let buffer = self.worker.tools.buffers.holding(there);
-                let trailers = request::trailers(
-                    self.fields(),
-                    &self.settings.rules,
-                    head.connection_names_fields,
-                );
-                Relay::new(BodyLength::Chunked, true, Some(buffer), 0, most).with_trailers(trailers)
-            }
-            BodyLength::Empty | BodyLength::UntilClose => return Upload::Done,
-        };
-        Upload::Underway(Box::new(relay))
-    }
-
     /// Sets the deadline for what an upload waits for: the client, which must send something, or
     /// the backend, which must take it and then respond. Returns whether the exchange has time left:
     /// one that moves a byte at every look has its end as well.
-    pub(super) fn arm_upload(&self, reply: &mut Reply) -> bool {
-        let Upload::Underway(relay) = &reply.upload else {
+    pub(super) fn arm_upload(&self, response: &mut Response<Awaited>) -> bool {
+        let Upload::Underway(relay) = &response.upload else {
             return true;
         };
         let stage = Stage::of(relay);
-        if reply.stage == Some(stage) {
+        if response.state.stage == Some(stage) {
             return true;
         }
         let now = self.worker.clock.now();
-        if now >= self.end() {
+        if now >= self.limits.end {
             return false;
         }
-        reply.stage = Some(stage);
+        response.state.stage = Some(stage);
         if stage.moved > 0 {
-            reply.continue_due = None;
+            response.continue_due = None;
         }
         let by = if stage.waits_for_backend() {
-            self.response_deadline(now)
+            self.limits.response_deadline(now)
         } else {
-            self.upload_deadline(now)
+            self.limits.upload_deadline(now)
         };
-        let by = reply.continue_due.map_or(by, |due| by.min(due));
+        let by = response.continue_due.map_or(by, |due| by.min(due));
         self.client.deadline.set(by);
         true
     }
 
-    /// When a client that holds its body back until it sees a 100 gets one from the router
-    /// (RFC 9110 §10.1.1); nothing when it does not hold it back.
+    /// When a client that holds its body back gets a 100 from the router (RFC 9110 §10.1.1); nothing
+    /// when it does not hold it back.
     pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
-        let waits = matches!(upload, Upload::Underway(_))
-            && self.head().end == self.input.filled().len()
-            && self.head().version == Version::Http11
-            && (self.fields().all(FieldKind::Expect))
-                .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let waits = matches!(upload, Upload::Underway(_)) && self.request.holds_body_back();
         let after = self.settings.backend.continue_after;
         waits.then(|| after.map_or(NEVER, |after| from.plus(after)))
     }
 
     /// Tells the client to send its body, in the place of a backend that does not.
-    pub(super) async fn say_continue(&self, reply: &mut Reply) -> Result<(), NoResponse> {
+    pub(super) async fn say_continue(
+        &self,
+        response: &mut Response<Awaited>,
+    ) -> Result<(), NoResponse> {
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         // What the upload waits for has its own time again, from here on.
-        deadline.set(self.upload_deadline(self.worker.clock.now()));
-        reply.stage = None;
+        deadline.set(self.limits.upload_deadline(self.worker.clock.now()));
+        response.state.stage = None;
         let mut draft = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
-        self.story.sends_head(draft.len());
-        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        self.record.sends_head(draft.len());
+        let sent = send(socket, deadline, &mut draft, NO_BODY).await;
         sent.map_err(|_| NoResponse::Client(Failure::ClientGone))
     }
 
     /// Goes on to forward the request's body behind a response that came before its end: as long
     /// as the client sends it and the backend takes it.
-    pub(super) async fn finish_upload(&self, response: &mut Response) {
-        if !response.was_told_to_send && response.upload.moved() == 0 {
+    pub(super) async fn finish_upload(&self, response: &mut Response<Begun>) {
+        if response.continue_due.is_some() && response.upload.moved() == 0 {
             // It has its answer, and sends nothing any more.
             return response.upload.refuse();
         }
@@ -188,20 +183,21 @@ impl Exchange {
                 Poll::Pending => {}
             }
             // A backend that has answered and ended takes no more.
-            let glance = socket.poll_glance(cx);
-            if matches!(glance, Poll::Ready(Glance::Ended | Glance::Broken)) {
+            let peeked = socket.poll_peek(cx);
+            if matches!(peeked, Poll::Ready(Peeked::End | Peeked::Error)) {
                 return Poll::Ready(false);
             }
             let now_at = Stage::of(relay);
             if stage.replace(now_at) != Some(now_at) {
                 let now = self.worker.clock.now();
-                if now >= self.end() {
+                if now >= self.limits.end {
                     return Poll::Ready(false);
                 }
                 client.deadline.set(if now_at.waits_for_backend() {
-                    now.plus(self.settings.client.linger.idle).min(self.end())
+                    now.plus(self.settings.client.linger.idle)
+                        .min(self.limits.end)
                 } else {
-                    self.upload_deadline(now)
+                    self.limits.upload_deadline(now)
                 });
             }
             if client.deadline.poll_expired(cx) {

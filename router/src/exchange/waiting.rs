@@ -16,7 +16,7 @@ impl Exchange {
     /// An attempt at an endpoint has its own time, from its beginning to the head of the response;
     /// what belongs to one is not counted here.
     pub(super) fn waiting<F: Future + Unpin>(&self, work: F) -> impl Future<Output = F::Output> {
-        on_others(&self.worker, &self.story.waited, work)
+        on_others(&self.worker, &self.record.waited, work)
     }
 }
 

@@ -57,30 +57,30 @@ pub(crate) struct Relay {
     pending: Pending,
     splice: Option<Splice>,
     /// The last read filled its buffer: more is waiting.
-    in_spate: bool,
+    filled_up: bool,
     ended: bool,
     moved: u64,
     most: u64,
     /// The most that is spliced at once, as long as the body is short.
-    bite: u64,
+    piece_bytes: u64,
 }
 
 /// A plain body with more than this still to come is spliced.
-const SPLICE_FROM: u64 = 64 << 10;
+const SPLICE_FROM_BYTES: u64 = 64 << 10;
 
 /// A body that has moved on so far lets others have their turn: what is ready of short requests and
 /// other bodies.
-const TURN: u64 = 32 << 10;
+const TURN_BYTES: u64 = 32 << 10;
 
-/// A bite. The kernel sends up to 64 KiB with their headers as one segment; a bite just above that
-/// would go as a long and a tiny one.
-const BITE: u64 = 60 << 10;
+/// Bytes of a piece. The kernel sends up to 64 KiB with their headers as one segment; a piece just
+/// above that would go as a long and a tiny one.
+const PIECE_BYTES: u64 = 60 << 10;
 
 /// A body is short as long as no more than this has moved.
-const SHORT: u64 = 1 << 20;
+const SHORT_BYTES: u64 = 1 << 20;
 
 /// Fewer bytes than this at once are cheaper to copy than to splice.
-const CALM: u64 = 8 << 10;
+const SPLICE_LEAST_BYTES: u64 = 8 << 10;
 
 impl Relay {
     /// A body of `length` whose first bytes are `buffer` from `at` on. `chunks`: it goes out
@@ -100,19 +100,19 @@ impl Relay {
             at,
             pending: Pending::default(),
             splice: None,
-            in_spate: false,
+            filled_up: false,
             ended: matches!(length, BodyLength::Empty),
             moved: 0,
             most,
-            bite: u64::MAX,
+            piece_bytes: u64::MAX,
         }
     }
 
-    /// Splices in small bites as long as the body is short: a client takes a response in small
+    /// Splices in small pieces as long as the body is short: a client takes a response in small
     /// reads, and finds it still in the cache then.
     #[must_use]
-    pub(crate) const fn in_bites(mut self) -> Self {
-        self.bite = BITE;
+    pub(crate) const fn in_pieces(mut self) -> Self {
+        self.piece_bytes = PIECE_BYTES;
         self
     }
 
@@ -195,7 +195,7 @@ impl Relay {
         to: &Socket,
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
-        let turn_ends = self.moved.saturating_add(TURN);
+        let turn_ends = self.moved.saturating_add(TURN_BYTES);
         loop {
             ready!(self.poll_flush(cx, to)).map_err(|_| Broken::Sink)?;
             if self.has_unread() && !self.ended && self.decode()? {
@@ -240,12 +240,14 @@ impl Relay {
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
         let mut buffer = match self.buffer.take() {
-            Some(mut buffer) if !(self.in_spate && (buffer.capacity() as u64) < SPLICE_FROM) => {
+            Some(mut buffer)
+                if !(self.filled_up && (buffer.capacity() as u64) < SPLICE_FROM_BYTES) =>
+            {
                 buffer.consume(self.at);
                 buffer
             }
             other => {
-                let mut fresh = if self.in_spate {
+                let mut fresh = if self.filled_up {
                     tools.buffers.large()
                 } else {
                     tools.buffers.small()
@@ -270,7 +272,7 @@ impl Relay {
         };
         let read = from.poll_read(cx, &mut room[..most]);
         if read.is_pending() {
-            self.in_spate = false;
+            self.filled_up = false;
             if !buffer.filled().is_empty() {
                 self.buffer = Some(buffer);
             }
@@ -281,7 +283,7 @@ impl Relay {
             self.buffer = Some(buffer);
             return Poll::Ready(self.source_ended());
         }
-        self.in_spate = count == most;
+        self.filled_up = count == most;
         buffer.add(count);
         self.buffer = Some(buffer);
         Poll::Ready(Ok(()))
@@ -332,8 +334,8 @@ impl Relay {
             return false;
         }
         let long = match self.incoming {
-            Incoming::Exact { left } => left >= SPLICE_FROM,
-            Incoming::UntilClose => self.in_spate && self.most == u64::MAX,
+            Incoming::Exact { left } => left >= SPLICE_FROM_BYTES,
+            Incoming::UntilClose => self.filled_up && self.most == u64::MAX,
             Incoming::Chunked(_) => false,
         };
         long || self.splice.is_some()
@@ -353,13 +355,13 @@ impl Relay {
             self.at = 0;
         }
         let Some(splice) = &mut self.splice else {
-            self.in_spate = true;
+            self.filled_up = true;
             return Poll::Ready(Ok(false));
         };
         ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
         let left = match self.incoming {
             Incoming::Exact { left } => left,
-            _ if self.in_spate => u64::MAX,
+            _ if self.filled_up => u64::MAX,
             _ => 0,
         };
         if left == 0 {
@@ -368,18 +370,18 @@ impl Relay {
             self.splice = None;
             return Poll::Ready(Ok(true));
         }
-        let bite = if self.moved < SHORT {
-            self.bite
+        let piece = if self.moved < SHORT_BYTES {
+            self.piece_bytes
         } else {
             u64::MAX
         };
-        let Poll::Ready(filled) = splice.poll_fill(cx, from, left.min(bite)) else {
+        let Poll::Ready(filled) = splice.poll_fill(cx, from, left.min(piece)) else {
             // Whoever waits does so without a pipe.
             self.splice = None;
             return Poll::Pending;
         };
         let count = filled.map_err(|_| Broken::Source)?;
-        self.in_spate = count >= CALM;
+        self.filled_up = count >= SPLICE_LEAST_BYTES;
         if count == 0 {
             self.splice = None;
             return Poll::Ready(self.source_ended().map(|()| true));

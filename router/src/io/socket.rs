@@ -20,15 +20,15 @@ pub(crate) enum Socket {
 
 /// What a look at a connection between two messages shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Glance {
-    /// Nothing has come.
-    Quiet,
+pub(crate) enum Peeked {
+    /// Nothing is waiting.
+    Nothing,
     /// Bytes are waiting.
     Bytes,
     /// The other side sends no more.
-    Ended,
+    End,
     /// The connection is broken.
-    Broken,
+    Error,
 }
 
 impl Socket {
@@ -119,23 +119,23 @@ impl Socket {
 
     /// Looks at what came without taking it, and asks the kernel to be sure.
     #[must_use]
-    pub(crate) fn glance(&self) -> Glance {
+    pub(crate) fn peek(&self) -> Peeked {
         match rustix::net::recv(self, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Ok((0, _)) => Glance::Ended,
-            Ok(_) => Glance::Bytes,
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Glance::Quiet,
-            Err(_) => Glance::Broken,
+            Ok((0, _)) => Peeked::End,
+            Ok(_) => Peeked::Bytes,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Peeked::Nothing,
+            Err(_) => Peeked::Error,
         }
     }
 
     /// Looks at what came once the event loop says that something did.
-    pub(crate) fn poll_glance(&self, cx: &mut Context<'_>) -> Poll<Glance> {
+    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Peeked> {
         loop {
             if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(Glance::Broken);
+                return Poll::Ready(Peeked::Error);
             }
-            match self.glance() {
-                Glance::Quiet => self.forget_readable(),
+            match self.peek() {
+                Peeked::Nothing => self.forget_readable(),
                 seen => return Poll::Ready(seen),
             }
         }
@@ -146,9 +146,9 @@ impl Socket {
     #[inline]
     #[must_use]
     pub(crate) fn seems_quiet(&self) -> bool {
-        let look = || match self.glance() {
-            Glance::Quiet => Err(io::ErrorKind::WouldBlock.into()),
-            Glance::Bytes | Glance::Ended | Glance::Broken => Ok(()),
+        let look = || match self.peek() {
+            Peeked::Nothing => Err(io::ErrorKind::WouldBlock.into()),
+            Peeked::Bytes | Peeked::End | Peeked::Error => Ok(()),
         };
         self.try_io(Interest::READABLE, look).is_err()
     }

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use component::threads;
-use router_core::access_log::{Format, Record};
+use router_core::access_log::{Entry, Format};
 
 use self::file::LogFile;
 use self::writer::Writer;
@@ -179,7 +179,7 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Whether there is a sink. Without one there is no need to build a record.
+    /// Whether there is a sink. Without one there is no need to build a entry.
     #[inline]
     pub fn wanted(&self) -> bool {
         self.queue.is_some()
@@ -187,18 +187,18 @@ impl LogHandle {
 
     /// Adds one line, and sends the chunk when it is full or old. It never waits.
     ///
-    /// The age is judged by the records' own times, so that no clock is read.
-    pub fn write(&mut self, record: &Record<'_>) {
+    /// The age is judged by the entries' own times, so that no clock is read.
+    pub fn write(&mut self, entry: &Entry<'_>) {
         if self.queue.is_none() {
             return;
         }
-        let nanos = u64::try_from(record.total.as_nanos()).unwrap_or(u64::MAX);
-        let ended = record.started_unix_nanos.saturating_add(nanos);
+        let nanos = u64::try_from(entry.total.as_nanos()).unwrap_or(u64::MAX);
+        let ended = entry.started_unix_nanos.saturating_add(nanos);
         if self.chunk.lines == 0 {
             self.chunk.bytes.reserve(CHUNK + CHUNK / 8);
             self.first_line_nanos = ended;
         }
-        self.format.write(record, &mut self.chunk.bytes);
+        self.format.write(entry, &mut self.chunk.bytes);
         self.chunk.lines += 1;
         let age = ended.saturating_sub(self.first_line_nanos);
         if self.chunk.bytes.len() >= CHUNK || age >= MAX_AGE_NANOS {

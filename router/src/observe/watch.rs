@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use router_core::access_log::{Attempt, Record};
+use router_core::access_log::{Entry, Tried};
 use router_core::endpoint::Endpoint;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -58,11 +58,11 @@ struct Finished<'a> {
     response_bytes: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     error: &'a str,
-    attempts: Vec<Tried<'a>>,
+    attempts: Vec<ShownAttempt<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Tried<'a> {
+struct ShownAttempt<'a> {
     endpoint: &'a str,
     outcome: &'static str,
     ms: f64,
@@ -77,12 +77,12 @@ impl Watch {
     }
 
     /// Shows a finished request to those who watch its host. It never waits.
-    pub fn offer(&self, record: &Record<'_>, attempts: &[Attempt]) {
+    pub fn offer(&self, entry: &Entry<'_>, attempts: &[Tried]) {
         if !self.wanted() {
             return;
         }
-        let host = without_port(record.host);
-        let second = record.started_unix_nanos / 1_000_000_000;
+        let host = without_port(entry.host);
+        let second = entry.started_unix_nanos / 1_000_000_000;
         let mut shown: Option<Arc<str>> = None;
         for listener in self.listeners.load().iter() {
             if !listener.host.eq_ignore_ascii_case(host) {
@@ -92,7 +92,7 @@ impl Watch {
                 listener.missed.fetch_add(1, Relaxed);
                 continue;
             }
-            let text = shown.get_or_insert_with(|| show(record, attempts));
+            let text = shown.get_or_insert_with(|| show(entry, attempts));
             if listener.queue.try_send(Arc::clone(text)).is_err() {
                 listener.missed.fetch_add(1, Relaxed);
             }
@@ -179,31 +179,31 @@ impl Drop for Subscription {
     }
 }
 
-fn show(record: &Record<'_>, attempts: &[Attempt]) -> Arc<str> {
-    let path = record
+fn show(entry: &Entry<'_>, attempts: &[Tried]) -> Arc<str> {
+    let path = entry
         .target
         .split(|byte| *byte == b'?')
         .next()
         .unwrap_or_default();
     let finished = Finished {
-        id: record.request_id,
-        method: String::from_utf8_lossy(record.method).into_owned(),
+        id: entry.request_id,
+        method: String::from_utf8_lossy(entry.method).into_owned(),
         path: String::from_utf8_lossy(path).into_owned(),
-        status: record.status,
-        endpoint: record.endpoint.map(Endpoint::address),
-        app: record.endpoint.map(|endpoint| endpoint.facts().app()),
-        started_unix_ms: record.started_unix_nanos / 1_000_000,
-        total_ms: millis(record.total),
-        gorouter_ms: millis(record.gorouter_time),
-        backend_ms: record.backend_time.map(millis),
-        dial_ms: record.dial_time.map(millis),
-        request_bytes: record.request_bytes,
-        response_bytes: record.response_bytes,
-        error: record.router_error,
+        status: entry.status,
+        endpoint: entry.endpoint.map(Endpoint::address),
+        app: entry.endpoint.map(|endpoint| endpoint.facts().app()),
+        started_unix_ms: entry.started_unix_nanos / 1_000_000,
+        total_ms: millis(entry.total),
+        gorouter_ms: millis(entry.gorouter_time),
+        backend_ms: entry.backend_time.map(millis),
+        dial_ms: entry.dial_time.map(millis),
+        request_bytes: entry.request_bytes,
+        response_bytes: entry.response_bytes,
+        error: entry.router_error,
         attempts: attempts
             .iter()
             .take(ATTEMPTS)
-            .map(|attempt| Tried {
+            .map(|attempt| ShownAttempt {
                 endpoint: &attempt.address,
                 outcome: attempt.outcome,
                 ms: millis(attempt.took),

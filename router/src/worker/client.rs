@@ -8,7 +8,7 @@ use router_core::cidr::{CidrSet, canonical};
 
 use crate::io::buffers::Buffer;
 use crate::io::deadlines::Deadline;
-use crate::io::socket::{Glance, Socket};
+use crate::io::socket::{Peeked, Socket};
 use crate::worker::Worker;
 use crate::worker::connections::Seat;
 
@@ -112,7 +112,7 @@ impl Client {
     /// Whether bytes of another request have come already.
     #[must_use]
     pub(crate) fn has_more(&self) -> bool {
-        self.socket.glance() == Glance::Bytes
+        self.socket.peek() == Peeked::Bytes
     }
 }
 

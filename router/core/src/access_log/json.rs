@@ -5,22 +5,22 @@ use std::time::Duration;
 use crate::decimal;
 use crate::endpoint::Endpoint;
 
-use super::{ExtraField, Format, Record, number, redact, text};
+use super::{Entry, ExtraField, Format, number, redact, text};
 
-pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
-    number::timestamp(record.started_unix_nanos, out);
+    number::timestamp(entry.started_unix_nanos, out);
     out.push(b'"');
-    request(format, record, out);
-    peers(format, record, out);
-    endpoint(record, out);
+    request(format, entry, out);
+    peers(format, entry, out);
+    endpoint(entry, out);
     for field in &format.extra_fields {
-        extra_field(*field, record, out);
+        extra_field(*field, entry, out);
     }
-    string("x_cf_routererror", record.router_error.as_bytes(), out);
-    if !record.extra.is_empty() {
+    string("x_cf_routererror", entry.router_error.as_bytes(), out);
+    if !entry.extra.is_empty() {
         out.extend_from_slice(b",\"headers\":{");
-        for (at, (name, value)) in record.extra.iter().enumerate() {
+        for (at, (name, value)) in entry.extra.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
@@ -33,41 +33,41 @@ pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n");
 }
 
-fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
-    string("host", record.host, out);
-    string("method", record.method, out);
+fn request(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
+    string("host", entry.host, out);
+    string("method", entry.method, out);
     key("target", out);
     out.push(b'"');
     redact::target(
         format.redact_query,
-        record.method,
-        record.target,
+        entry.method,
+        entry.target,
         text::json_part,
         out,
     );
     out.push(b'"');
-    string("protocol", record.version.as_bytes(), out);
+    string("protocol", entry.version.as_bytes(), out);
     key("status", out);
-    match record.status {
+    match entry.status {
         Some(status) => decimal::unsigned(u64::from(status), out),
         None => out.extend_from_slice(b"null"),
     }
     key("request_bytes", out);
-    decimal::unsigned(record.request_bytes, out);
+    decimal::unsigned(entry.request_bytes, out);
     key("response_bytes", out);
-    decimal::unsigned(record.response_bytes, out);
-    string("referer", record.referer, out);
-    string("user_agent", record.user_agent, out);
+    decimal::unsigned(entry.response_bytes, out);
+    string("referer", entry.referer, out);
+    string("user_agent", entry.user_agent, out);
 }
 
-fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+fn peers(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
     key("peer", out);
-    match record.peer {
+    match entry.peer {
         Some(peer) if !format.hide_source_ip => quoted_with(|out| number::socket(peer, out), out),
         _ => out.extend_from_slice(b"null"),
     }
     key("client", out);
-    match record.client {
+    match entry.client {
         Some(client) if !format.hide_source_ip && !format.hide_forwarded_for => {
             quoted_with(|out| number::ip(client, out), out);
         }
@@ -76,35 +76,35 @@ fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     let chain = if format.hide_forwarded_for {
         b""
     } else {
-        record.x_forwarded_for
+        entry.x_forwarded_for
     };
     string("x_forwarded_for", chain, out);
-    string("x_forwarded_proto", record.x_forwarded_proto, out);
-    string("vcap_request_id", record.request_id.as_bytes(), out);
+    string("x_forwarded_proto", entry.x_forwarded_proto, out);
+    string("vcap_request_id", entry.request_id.as_bytes(), out);
     key("response_time", out);
-    number::seconds(record.total, out);
+    number::seconds(entry.total, out);
     key("gorouter_time", out);
-    number::seconds(record.gorouter_time, out);
+    number::seconds(entry.gorouter_time, out);
 }
 
-fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
-    let backend = record.endpoint.map_or("", Endpoint::address);
+fn endpoint(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    let backend = entry.endpoint.map_or("", Endpoint::address);
     string("endpoint", backend.as_bytes(), out);
-    let (app, index, instance) = record.identity();
+    let (app, index, instance) = entry.identity();
     string("app_id", app.as_bytes(), out);
     string("app_index", index.as_bytes(), out);
     string("instance_id", instance.as_bytes(), out);
 }
 
-fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
+fn extra_field(field: ExtraField, entry: &Entry<'_>, out: &mut Vec<u8>) {
     key(field.name(), out);
     match field {
-        ExtraField::BackendTime => seconds_or_null(record.backend_time, out),
-        ExtraField::DialTime => seconds_or_null(record.dial_time, out),
-        ExtraField::DnsTime => seconds_or_null(record.dns_time, out),
-        ExtraField::FailedAttempts => decimal::unsigned(u64::from(record.failed_attempts), out),
-        ExtraField::FailedAttemptsTime => seconds_or_null(record.failed_time(), out),
-        ExtraField::LocalAddress => match record.local {
+        ExtraField::BackendTime => seconds_or_null(entry.backend_time, out),
+        ExtraField::DialTime => seconds_or_null(entry.dial_time, out),
+        ExtraField::DnsTime => seconds_or_null(entry.dns_time, out),
+        ExtraField::FailedAttempts => decimal::unsigned(u64::from(entry.failed_attempts), out),
+        ExtraField::FailedAttemptsTime => seconds_or_null(entry.failed_time(), out),
+        ExtraField::LocalAddress => match entry.local {
             Some(local) => quoted_with(|out| number::socket(local, out), out),
             None => out.extend_from_slice(b"null"),
         },

@@ -5,27 +5,27 @@ use std::time::Duration;
 use crate::decimal;
 use crate::endpoint::Endpoint;
 
-use super::{ExtraField, Format, Record, number, redact, text};
+use super::{Entry, ExtraField, Format, number, redact, text};
 
 /// More than the fixed part of a line, so that a fresh buffer grows once.
 const USUAL: usize = 640;
 
-pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.reserve(USUAL);
-    request(format, record, out);
-    peers(format, record, out);
-    forwarded(format, record, out);
+    request(format, entry, out);
+    peers(format, entry, out);
+    forwarded(format, entry, out);
     out.extend_from_slice(b"\" response_time:");
-    number::seconds(record.total, out);
+    number::seconds(entry.total, out);
     out.extend_from_slice(b" gorouter_time:");
-    number::seconds(record.gorouter_time, out);
-    endpoint(record, out);
+    number::seconds(entry.gorouter_time, out);
+    endpoint(entry, out);
     for field in &format.extra_fields {
-        extra_field(*field, record, out);
+        extra_field(*field, entry, out);
     }
     out.extend_from_slice(b"x_cf_routererror:\"");
-    text::part_or_dash(record.router_error.as_bytes(), out);
-    for (name, value) in record.extra {
+    text::part_or_dash(entry.router_error.as_bytes(), out);
+    for (name, value) in entry.extra {
         out.extend_from_slice(b"\" ");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b":\"");
@@ -34,73 +34,70 @@ pub(super) fn write(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"\n");
 }
 
-fn request(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
-    text::bare_or_dash(record.host, out);
+fn request(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
+    text::bare_or_dash(entry.host, out);
     out.extend_from_slice(b" - [");
-    number::timestamp(record.started_unix_nanos, out);
+    number::timestamp(entry.started_unix_nanos, out);
     out.extend_from_slice(b"] \"");
-    text::quoted_part(record.method, out);
+    text::quoted_part(entry.method, out);
     out.push(b' ');
     redact::target(
         format.redact_query,
-        record.method,
-        record.target,
+        entry.method,
+        entry.target,
         text::quoted_part,
         out,
     );
     out.push(b' ');
-    out.extend_from_slice(record.version.as_bytes());
+    out.extend_from_slice(entry.version.as_bytes());
     out.extend_from_slice(b"\" ");
-    match record.status {
+    match entry.status {
         Some(status) => decimal::unsigned(u64::from(status), out),
         None => out.extend_from_slice(b"\"-\""),
     }
     out.push(b' ');
-    decimal::unsigned(record.request_bytes, out);
+    decimal::unsigned(entry.request_bytes, out);
     out.push(b' ');
-    decimal::unsigned(record.response_bytes, out);
+    decimal::unsigned(entry.response_bytes, out);
 }
 
 /// From here on every value is quoted. Each piece closes the quotes of the one before it.
-fn peers(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+fn peers(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b" \"");
-    text::part_or_dash(record.referer, out);
+    text::part_or_dash(entry.referer, out);
     out.extend_from_slice(b"\" \"");
-    text::part_or_dash(record.user_agent, out);
+    text::part_or_dash(entry.user_agent, out);
     out.extend_from_slice(b"\" \"");
-    match record.peer {
+    match entry.peer {
         Some(peer) if !format.hide_source_ip => number::socket(peer, out),
         _ => out.push(b'-'),
     }
     out.extend_from_slice(b"\" \"");
-    text::part_or_dash(
-        record.endpoint.map_or("", Endpoint::address).as_bytes(),
-        out,
-    );
+    text::part_or_dash(entry.endpoint.map_or("", Endpoint::address).as_bytes(), out);
 }
 
-fn forwarded(format: &Format, record: &Record<'_>, out: &mut Vec<u8>) {
+fn forwarded(format: &Format, entry: &Entry<'_>, out: &mut Vec<u8>) {
     let chain = if format.hide_forwarded_for {
         b""
     } else {
-        record.x_forwarded_for
+        entry.x_forwarded_for
     };
     out.extend_from_slice(b"\" x_forwarded_for:\"");
     text::part_or_dash(chain, out);
     out.extend_from_slice(b"\" x_forwarded_proto:\"");
-    text::part_or_dash(record.x_forwarded_proto, out);
+    text::part_or_dash(entry.x_forwarded_proto, out);
     out.extend_from_slice(b"\" vcap_request_id:\"");
     // Ours, and nothing but hex digits and hyphens.
-    let id = if record.request_id.is_empty() {
+    let id = if entry.request_id.is_empty() {
         "-"
     } else {
-        record.request_id
+        entry.request_id
     };
     out.extend_from_slice(id.as_bytes());
 }
 
-fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
-    let (app, index, instance) = record.identity();
+fn endpoint(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    let (app, index, instance) = entry.identity();
     out.extend_from_slice(b" app_id:\"");
     text::part_or_dash(app.as_bytes(), out);
     out.extend_from_slice(b"\" app_index:\"");
@@ -110,16 +107,16 @@ fn endpoint(record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\" ");
 }
 
-fn extra_field(field: ExtraField, record: &Record<'_>, out: &mut Vec<u8>) {
+fn extra_field(field: ExtraField, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(field.name().as_bytes());
     out.push(b':');
     match field {
-        ExtraField::BackendTime => seconds_or_dash(record.backend_time, out),
-        ExtraField::DialTime => seconds_or_dash(record.dial_time, out),
-        ExtraField::DnsTime => seconds_or_dash(record.dns_time, out),
-        ExtraField::FailedAttempts => decimal::unsigned(u64::from(record.failed_attempts), out),
-        ExtraField::FailedAttemptsTime => seconds_or_dash(record.failed_time(), out),
-        ExtraField::LocalAddress => match record.local {
+        ExtraField::BackendTime => seconds_or_dash(entry.backend_time, out),
+        ExtraField::DialTime => seconds_or_dash(entry.dial_time, out),
+        ExtraField::DnsTime => seconds_or_dash(entry.dns_time, out),
+        ExtraField::FailedAttempts => decimal::unsigned(u64::from(entry.failed_attempts), out),
+        ExtraField::FailedAttemptsTime => seconds_or_dash(entry.failed_time(), out),
+        ExtraField::LocalAddress => match entry.local {
             Some(local) => {
                 out.push(b'"');
                 number::socket(local, out);

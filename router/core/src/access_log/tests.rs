@@ -1,4 +1,4 @@
-//! Rows: one record, the line expected of it.
+//! Rows: one entry, the line expected of it.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ fn endpoint() -> Endpoint {
     Endpoint::new(EndpointId(1), facts.unwrap(), Origin::Bus, Tick::default())
 }
 
-fn record(endpoint: Option<&Endpoint>) -> Record<'_> {
-    Record {
+fn entry(endpoint: Option<&Endpoint>) -> Entry<'_> {
+    Entry {
         host: b"app.example.com",
         method: b"GET",
         target: b"/a/b?secret=1",
@@ -49,9 +49,9 @@ fn record(endpoint: Option<&Endpoint>) -> Record<'_> {
     }
 }
 
-fn line(format: &Format, record: &Record<'_>) -> String {
+fn line(format: &Format, entry: &Entry<'_>) -> String {
     let mut out = Vec::new();
-    format.line(record, &mut out);
+    format.line(entry, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -68,12 +68,12 @@ const USUAL: &str = concat!(
 #[test]
 fn the_line_in_full() {
     let endpoint = endpoint();
-    assert_eq!(line(&Format::default(), &record(Some(&endpoint))), USUAL);
+    assert_eq!(line(&Format::default(), &entry(Some(&endpoint))), USUAL);
 }
 
 #[test]
 fn what_is_unknown_is_a_dash() {
-    let unknown = Record {
+    let unknown = Entry {
         host: b"",
         referer: b"",
         user_agent: b"",
@@ -83,7 +83,7 @@ fn what_is_unknown_is_a_dash() {
         peer: None,
         status: None,
         router_error: "unknown_route",
-        ..record(None)
+        ..entry(None)
     };
     let expected = concat!(
         r#"- - [2023-11-14T22:13:20.123456789Z] "GET /a/b?secret=1 HTTP/1.1" "-" 12 3456 "#,
@@ -101,7 +101,7 @@ fn options_change_their_own_field_alone() {
     let check = |format: Format, from: &str, to: &str| {
         let expected = USUAL.replace(from, to);
         assert_ne!(expected, USUAL, "{from}");
-        assert_eq!(line(&format, &record(Some(&endpoint))), expected);
+        assert_eq!(line(&format, &entry(Some(&endpoint))), expected);
     };
     let usual = Format::default();
     check(
@@ -146,12 +146,12 @@ fn options_change_their_own_field_alone() {
 fn extra_headers_come_last() {
     let endpoint = endpoint();
     let extra: [(&str, &[u8]); 2] = [("x_b3_traceid", b"abc"), ("x_none", b"")];
-    let record = Record {
+    let entry = Entry {
         extra: &extra,
-        ..record(Some(&endpoint))
+        ..entry(Some(&endpoint))
     };
     let expected = format!("{} x_b3_traceid:\"abc\" x_none:\"-\"\n", USUAL.trim_end());
-    assert_eq!(line(&Format::default(), &record), expected);
+    assert_eq!(line(&Format::default(), &entry), expected);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn nobody_forges_a_line() {
     ];
     for value in hostile {
         let extra = [("x_extra", value)];
-        let record = Record {
+        let entry = Entry {
             host: value,
             method: value,
             target: value,
@@ -198,9 +198,9 @@ fn nobody_forges_a_line() {
             x_forwarded_for: value,
             x_forwarded_proto: value,
             extra: &extra,
-            ..record(Some(&endpoint))
+            ..entry(Some(&endpoint))
         };
-        let text = line(&Format::default(), &record);
+        let text = line(&Format::default(), &entry);
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         assert!(
             !text
@@ -211,7 +211,7 @@ fn nobody_forges_a_line() {
         assert_eq!(quotes(&text), usual + 2, "{text}");
         assert_eq!(text.split(' ').nth(1), Some("-"), "{text}");
         let mut json = Vec::new();
-        Format::default().json(&record, &mut json);
+        Format::default().json(&entry, &mut json);
         assert_eq!(json.iter().filter(|byte| **byte == b'\n').count(), 1);
         let parsed: serde_json::Value = serde_json::from_slice(&json).unwrap();
         let expected = String::from_utf8_lossy(value);
@@ -228,7 +228,7 @@ fn json_has_the_same_facts() {
         ..Format::default()
     };
     let mut out = Vec::new();
-    format.json(&record(Some(&endpoint)), &mut out);
+    format.json(&entry(Some(&endpoint)), &mut out);
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
     let expected = serde_json::json!({
         "time": "2023-11-14T22:13:20.123456789Z",
@@ -262,7 +262,7 @@ fn a_hidden_client_is_hidden_everywhere() {
             style,
             ..format.clone()
         }
-        .write(&record(Some(&endpoint)), &mut out);
+        .write(&entry(Some(&endpoint)), &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(
             !text.contains("192.0.2.1") && !text.contains("10.0.0.1:"),

@@ -1,7 +1,7 @@
 //! Fields of a request on its way to the backend (the table of gorouter's rules, row by row).
 
-use super::client::Client;
 pub use super::rules::{ClientCert, Rules};
+use super::sender::Sender;
 use crate::edits::Edits;
 use crate::field::names::FieldNames;
 use crate::field::{Field, FieldKind, Fields, members};
@@ -13,7 +13,7 @@ use crate::trailer::TrailerRules;
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// Who sent it.
-    pub client: Client,
+    pub sender: Sender,
     /// The peer's address as text; empty for a unix socket.
     pub peer_text: &'a str,
     /// Whether it arrived over TLS.
@@ -170,7 +170,7 @@ impl Seen {
             | FieldKind::XForwardedFor
             | FieldKind::XForwardedProto
             | FieldKind::XRealIp
-            | FieldKind::XRequestStart => self.drops_claim(field, rules, arrival.client.trusted),
+            | FieldKind::XRequestStart => self.drops_claim(field, rules, arrival.sender.trusted),
             FieldKind::Connection
             | FieldKind::Http2Settings
             | FieldKind::KeepAlive
@@ -295,7 +295,7 @@ fn add_forwarded(
     edits: &mut Edits,
 ) {
     // If Connection had named the field, it would not have been seen.
-    let chain = seen.forwarded_for && rules.believe_x(arrival.client.trusted);
+    let chain = seen.forwarded_for && rules.believe_x(arrival.sender.trusted);
     if chain || !arrival.peer_text.is_empty() {
         edits.begin_line("X-Forwarded-For");
         edits.forwarded_for.start = edits.added.len();
@@ -381,7 +381,7 @@ pub(crate) mod tests {
         let text = format!("{line}\r\nHost: a\r\n{lines}\r\n");
         let head = parse(&text);
         let arrival = Arrival {
-            client: Client {
+            sender: Sender {
                 peer: None,
                 trusted,
                 address: None,

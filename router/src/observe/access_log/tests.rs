@@ -29,8 +29,8 @@ impl Drop for TempDir {
     }
 }
 
-fn record(id: &str, started_unix_nanos: u64) -> Record<'_> {
-    Record {
+fn entry(id: &str, started_unix_nanos: u64) -> Entry<'_> {
+    Entry {
         host: b"a.test",
         method: b"GET",
         target: b"/",
@@ -88,8 +88,8 @@ fn everything_written_is_in_the_file_after_the_stop() {
     let mut first = log.handle();
     let mut second = log.handle();
     for n in 0..1_000 {
-        first.write(&record(&format!("first-{n}"), 0));
-        second.write(&record(&format!("second-{n}"), 0));
+        first.write(&entry(&format!("first-{n}"), 0));
+        second.write(&entry(&format!("second-{n}"), 0));
     }
     drop((first, second));
     let state = log.state();
@@ -111,10 +111,10 @@ fn an_old_chunk_is_sent_without_being_full() {
     let dir = TempDir::new("log-age");
     let log = start(&dir.file());
     let mut handle = log.handle();
-    handle.write(&record("young", 1_000_000_000));
-    handle.write(&record("older", 1_000_000_000 + MAX_AGE_NANOS));
+    handle.write(&entry("young", 1_000_000_000));
+    handle.write(&entry("older", 1_000_000_000 + MAX_AGE_NANOS));
     eventually("both lines are written", || lines(&dir.file()) == 2);
-    handle.write(&record("alone", 2_000_000_000));
+    handle.write(&entry("alone", 2_000_000_000));
     handle.flush();
     eventually("a flush writes the rest", || lines(&dir.file()) == 3);
     assert!(log.stop());
@@ -128,7 +128,7 @@ fn a_file_that_is_moved_away_is_opened_anew_and_no_line_is_lost() {
     let moved = dir.0.join("access.log.1");
     let mut written = 0;
     let write = |handle: &mut LogHandle, written: &mut usize| {
-        handle.write(&record("x", 0));
+        handle.write(&entry("x", 0));
         handle.flush();
         *written += 1;
     };
@@ -184,7 +184,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     let mut written = 0;
     while state.dropped() == 0 {
         assert!(begun.elapsed() < DEADLINE);
-        handle.write(&record("x", 0));
+        handle.write(&entry("x", 0));
         written += 1;
     }
     drop(handle);
@@ -198,7 +198,7 @@ fn without_a_sink_nothing_is_wanted() {
     let log = AccessLog::start(&AccessLogConfig::default()).unwrap();
     let mut handle = log.handle();
     assert!(!handle.wanted());
-    handle.write(&record("x", 0));
+    handle.write(&entry("x", 0));
     assert!(log.stop());
 }
 

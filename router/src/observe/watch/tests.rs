@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 
-fn record<'a>(host: &'a str, id: &'a str, second: u64) -> Record<'a> {
-    Record {
+fn entry<'a>(host: &'a str, id: &'a str, second: u64) -> Entry<'a> {
+    Entry {
         host: host.as_bytes(),
         method: b"GET",
         target: b"/path?secret=1",
@@ -33,8 +33,8 @@ fn record<'a>(host: &'a str, id: &'a str, second: u64) -> Record<'a> {
     }
 }
 
-fn attempts() -> Vec<Attempt> {
-    let attempt = |address: &str, outcome, reused| Attempt {
+fn attempts() -> Vec<Tried> {
+    let attempt = |address: &str, outcome, reused| Tried {
         address: address.into(),
         outcome,
         took: Duration::from_millis(1),
@@ -52,8 +52,8 @@ async fn a_listener_sees_its_host_alone() {
     assert!(!watch.wanted());
     let mut listening = watch.subscribe("A.test:443");
     assert!(watch.wanted());
-    watch.offer(&record("other.test", "1", 1), &[]);
-    watch.offer(&record("a.TEST:8080", "2", 1), &attempts());
+    watch.offer(&entry("other.test", "1", 1), &[]);
+    watch.offer(&entry("a.TEST:8080", "2", 1), &attempts());
     let Some(Seen::Request(text)) = listening.next().await else {
         panic!("a request")
     };
@@ -77,7 +77,7 @@ async fn more_than_the_sample_is_counted() {
     let watch = Arc::new(Watch::default());
     let mut listening = watch.subscribe("a.test");
     for n in 0..SAMPLE + 7 {
-        watch.offer(&record("a.test", "x", 1 + n / (SAMPLE + 5)), &[]);
+        watch.offer(&entry("a.test", "x", 1 + n / (SAMPLE + 5)), &[]);
     }
     // The last two belong to the next second.
     assert_eq!(listening.next().await, Some(Seen::Missed(5)));
@@ -91,7 +91,7 @@ async fn a_slow_listener_is_told_what_it_missed() {
     let watch = Arc::new(Watch::default());
     let mut listening = watch.subscribe("a.test");
     for second in 0..300 {
-        watch.offer(&record("a.test", "x", second), &[]);
+        watch.offer(&entry("a.test", "x", second), &[]);
     }
     assert_eq!(
         listening.next().await,

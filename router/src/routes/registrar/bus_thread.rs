@@ -139,9 +139,10 @@ impl Parts {
     fn lost(&self, reason: &str) {
         threads::failed(NAME, reason);
         let metrics = &self.outlets.metrics.registry;
+        // First: see `Reader::event`.
+        self.inbox.bus_lost();
         metrics.bus_state.set(RegistryMetrics::BUS_DOWN);
         metrics.bus_losses.add(1);
         self.outlets.health.bus(false);
-        self.inbox.bus_lost();
     }
 }

@@ -261,6 +261,8 @@ impl Reader {
         }
     }
 
+    /// The writer is told before the metrics: who reads there that the bus is back, or lost, may rely
+    /// on the next prune cycle knowing it.
     fn event(&self, event: Event, link: &mut Link) {
         let now = Instant::now();
         let metrics = &self.outlets.metrics.registry;
@@ -270,8 +272,8 @@ impl Reader {
                 link.refusal = None;
                 link.loss = None;
                 link.ask(now);
-                metrics.bus_state.set(RegistryMetrics::BUS_UP);
                 self.inbox.bus_back();
+                metrics.bus_state.set(RegistryMetrics::BUS_UP);
                 let message = if again {
                     "nats-connection-reconnected"
                 } else {
@@ -285,10 +287,10 @@ impl Reader {
                 link.up = false;
                 link.start_at = None;
                 link.remind_at = now + self.remind_interval;
+                self.inbox.bus_lost();
                 metrics.bus_state.set(RegistryMetrics::BUS_DOWN);
                 metrics.bus_losses.add(1);
                 self.outlets.health.bus(false);
-                self.inbox.bus_lost();
                 tracing::warn!(%reason, "nats-connection-disconnected");
                 link.loss = Some(reason);
             }
@@ -300,13 +302,13 @@ impl Reader {
             }
             Event::SlowConsumer { dropped } => {
                 // What was dropped is as unknown as what was said while there was no connection.
-                metrics.dropped_messages.add(dropped);
-                metrics.bus_losses.add(1);
                 self.inbox.bus_lost();
                 if link.up {
                     self.inbox.bus_back();
                     link.ask(now);
                 }
+                metrics.dropped_messages.add(dropped);
+                metrics.bus_losses.add(1);
                 tracing::warn!(dropped, "nats-slow-consumer");
             }
             Event::Complaint { reason } => tracing::warn!(%reason, "nats-error"),

@@ -11,13 +11,14 @@ use router_core::field::FieldKind;
 use router_core::headers::response::{self, Connection, Departure, Trace};
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
-use router_core::http1::{Version, write};
+use router_core::http1::write;
 use router_core::trailer::TrailerRules;
 
-use super::reply::Response;
+use super::request::Request;
+use super::response::{Begun, Response};
 use super::send::{NO_BODY, send};
 use super::upload::Upload;
-use super::{Exchange, story::End};
+use super::{Exchange, record::End};
 use crate::io::buffers::Buffer;
 use crate::io::relay::{Broken, Relay};
 use crate::worker::client::After;
@@ -32,16 +33,43 @@ pub(super) struct Passage {
 
 /// How far a response was at the last look.
 #[derive(Debug)]
-struct Seen {
+struct Progress {
     moved: u64,
     waits_for_receiver: bool,
     /// The client has neither ended nor sent its next request; either is told only once.
     watching: bool,
 }
 
+impl Passage {
+    /// How the response goes to the client of `request`. `stays`: the connection may, as far as the
+    /// router goes.
+    fn new(request: &Request, response: &Response<Begun>, stays: bool) -> Self {
+        let body = match response.head().body {
+            BodyLength::Chunked | BodyLength::UntilClose if request.is_http10() => {
+                BodyLength::UntilClose
+            }
+            BodyLength::Chunked | BodyLength::UntilClose => BodyLength::Chunked,
+            known => known,
+        };
+        let stays = stays
+            && request.head().persistent
+            && response.upload.is_whole()
+            && body != BodyLength::UntilClose;
+        let connection = match (stays, request.is_http10()) {
+            (true, false) => Connection::Stays,
+            (true, true) => Connection::KeepAlive,
+            (false, _) => Connection::Closes,
+        };
+        Self { body, connection }
+    }
+}
+
 impl Exchange {
-    /// Forwards the response and says what becomes of the client's connection.
-    pub(super) async fn respond(&mut self, mut response: Response) -> Result<After, Failure> {
+    /// Forwards the response, and returns what becomes of the client's connection.
+    pub(super) async fn forward(
+        &mut self,
+        mut response: Response<Begun>,
+    ) -> Result<After, Failure> {
         let (status, length, start) = {
             let head = response.head();
             (head.status, head.body, head.end)
@@ -49,21 +77,23 @@ impl Exchange {
         if status == 101 {
             return self.switch(&mut response).await;
         }
-        let passage = self.passage(&response);
+        let serving = self.worker.phase.get() == Phase::Running;
+        let passage = Passage::new(&self.request, &response, serving);
         let chunks = passage.body == BodyLength::Chunked;
         let trailers = self.trailers(&response, chunks);
         let received = response.received.take();
         let mut relay = Relay::new(length, chunks, received, start, u64::MAX)
-            .in_bites()
+            .in_pieces()
             .with_trailers(trailers);
         if let Err(Broken::Malformed(refusal)) = relay.prepare() {
             // Nothing was sent yet: the client can be told.
             return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
         }
-        self.story.responded(&self.worker, &response, relay.bytes());
+        self.record
+            .responded(&self.worker, &response, relay.bytes());
         let draft = self.prepare_response(&response, relay.bytes(), passage);
-        let end = self.forward(draft, &mut response, &mut relay).await;
-        self.story.response_bytes = relay.moved();
+        let end = self.send_response(draft, &mut response, &mut relay).await;
+        self.record.response_bytes = relay.moved();
         if end == End::Complete && !response.upload.is_over() {
             if passage.body == BodyLength::UntilClose {
                 self.client.socket.finish();
@@ -71,36 +101,14 @@ impl Exchange {
             // In a box: it is rare, and would make every exchange larger.
             Box::pin(self.finish_upload(&mut response)).await;
         }
-        self.story.request_bytes += response.upload.moved();
+        self.record.request_bytes += response.upload.moved();
         Ok(self.conclude(response, &mut relay, passage, end))
-    }
-
-    fn passage(&self, response: &Response) -> Passage {
-        let request = self.head();
-        let head = response.head();
-        let old = request.version == Version::Http10;
-        let body = match head.body {
-            BodyLength::Chunked | BodyLength::UntilClose if old => BodyLength::UntilClose,
-            BodyLength::Chunked | BodyLength::UntilClose => BodyLength::Chunked,
-            known => known,
-        };
-        let whole = response.upload.is_whole();
-        let stays = request.persistent
-            && whole
-            && body != BodyLength::UntilClose
-            && self.worker.phase.get() == Phase::Running;
-        let connection = match (stays, old) {
-            (true, false) => Connection::Stays,
-            (true, true) => Connection::KeepAlive,
-            (false, _) => Connection::Closes,
-        };
-        Passage { body, connection }
     }
 
     /// Writes the head for the client, out of the bytes that were received.
     pub(super) fn prepare_response(
         &self,
-        response: &Response,
+        response: &Response<Begun>,
         received: &[u8],
         passage: Passage,
     ) -> Vec<u8> {
@@ -108,17 +116,17 @@ impl Exchange {
         let settings = &self.settings;
         let trace = self.is_traced().then(|| Trace {
             router: &settings.router_address,
-            backend: response.endpoint.address(),
+            backend: response.state.endpoint.address(),
         });
         let length = head.content_length.filter(|_| head.length_needs_rewrite);
         let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(received);
         self.worker
             .date
-            .with(self.story.responded_unix_nanos, |date| {
+            .with(self.record.responded_unix_nanos, |date| {
                 let departure = Departure {
                     rules: &settings.response_rules,
-                    id: self.story.id_bytes(),
+                    id: self.record.id_bytes(),
                     date,
                     body: passage.body,
                     length,
@@ -136,7 +144,7 @@ impl Exchange {
     }
 
     /// The rules for what comes behind the body, if anything may.
-    fn trailers(&self, response: &Response, chunks: bool) -> TrailerRules {
+    fn trailers(&self, response: &Response<Begun>, chunks: bool) -> TrailerRules {
         if !chunks {
             return TrailerRules::default();
         }
@@ -151,24 +159,22 @@ impl Exchange {
 
     fn is_traced(&self) -> bool {
         let key = self.settings.trace_key.as_bytes();
-        !key.is_empty() && self.fields().first(FieldKind::XVcapTrace) == Some(key)
+        !key.is_empty() && self.request.fields().first(FieldKind::XVcapTrace) == Some(key)
     }
 
     /// Sends the head together with what came of the body, then the rest.
-    async fn forward(
+    async fn send_response(
         &mut self,
         mut draft: Vec<u8>,
-        response: &mut Response,
+        response: &mut Response<Begun>,
         relay: &mut Relay,
     ) -> End {
         self.client.answered.set(true);
-        self.story.sends_head(draft.len());
-        self.arm(relay, self.worker.recent());
+        self.record.sends_head(draft.len());
+        self.set_deadline(relay, self.worker.recent());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        let mut written = 0;
         let sent = {
-            let parts = relay.ready();
-            let sending = pin!(send(socket, deadline, &mut draft, parts, &mut written));
+            let sending = pin!(send(socket, deadline, &mut draft, relay.ready()));
             self.waiting(sending).await
         };
         if sent.is_err() {
@@ -179,23 +185,23 @@ impl Exchange {
         if relay.is_done() {
             return End::Complete;
         }
-        self.input.settle();
-        self.arm(relay, self.worker.now().tick());
-        let mut seen = Seen {
+        self.request.input.settle();
+        self.set_deadline(relay, self.worker.now().tick());
+        let mut progress = Progress {
             moved: relay.moved(),
             waits_for_receiver: relay.waits_for_receiver(),
             watching: true,
         };
-        let forwarding = poll_fn(|cx| self.poll_forward(cx, response, relay, &mut seen));
+        let forwarding = poll_fn(|cx| self.poll_forward(cx, response, relay, &mut progress));
         self.waiting(forwarding).await
     }
 
     fn poll_forward(
         &self,
         cx: &mut Context<'_>,
-        response: &mut Response,
+        response: &mut Response<Begun>,
         relay: &mut Relay,
-        seen: &mut Seen,
+        progress: &mut Progress,
     ) -> Poll<End> {
         let (client, tools) = (&self.client, &self.worker.tools);
         if let Upload::Underway(upload) = &mut response.upload
@@ -207,15 +213,15 @@ impl Exchange {
             }
             response.upload.refuse();
         }
-        if seen.watching
+        if progress.watching
             && response.upload.is_whole()
-            && let Poll::Ready(glance) = client.socket.poll_glance(cx)
+            && let Poll::Ready(peeked) = client.socket.poll_peek(cx)
         {
             // A response that pauses would find out with its next byte, which may never come.
-            if self.has_left(glance) {
+            if self.has_left(peeked) {
                 return Poll::Ready(End::ClientGone);
             }
-            seen.watching = false;
+            progress.watching = false;
         }
         match relay.poll(cx, &response.socket, &client.socket, tools) {
             Poll::Ready(Ok(())) => return Poll::Ready(End::Complete),
@@ -223,15 +229,15 @@ impl Exchange {
             Poll::Pending => {}
         }
         let now = (relay.moved(), relay.waits_for_receiver());
-        if (seen.moved, seen.waits_for_receiver) != now {
-            (seen.moved, seen.waits_for_receiver) = now;
+        if (progress.moved, progress.waits_for_receiver) != now {
+            (progress.moved, progress.waits_for_receiver) = now;
             let now = self.worker.now().tick();
             // Looked at before it is moved on: a response that moves a byte at every look has its
             // end as well.
-            if now >= self.end() {
+            if now >= self.limits.end {
                 return Poll::Ready(End::Late);
             }
-            self.arm(relay, now);
+            self.set_deadline(relay, now);
         }
         if client.deadline.poll_expired(cx) {
             Poll::Ready(End::Late)
@@ -242,42 +248,42 @@ impl Exchange {
 
     /// Sets the deadline for what the relay waits for: the client, which must take something, or the
     /// backend, which may be silent as long as the route lets it.
-    fn arm(&self, relay: &Relay, now: Tick) {
+    fn set_deadline(&self, relay: &Relay, now: Tick) {
         self.client.deadline.set(if relay.waits_for_receiver() {
-            self.write_deadline(now)
+            self.limits.write_deadline(now)
         } else {
-            self.silence_deadline(now)
+            self.limits.silence_deadline(now)
         });
     }
 
     /// What becomes of both connections after the response.
     fn conclude(
         &mut self,
-        mut response: Response,
+        mut response: Response<Begun>,
         relay: &mut Relay,
         passage: Passage,
         end: End,
     ) -> After {
-        self.story.end = end;
+        self.record.end = end;
         if end != End::Complete {
             return After::Cut;
         }
         let whole = match &mut response.upload {
             Upload::Done => true,
             Upload::Underway(upload) if upload.is_done() => {
-                self.behind = upload.leftover();
+                self.request.behind = upload.leftover();
                 true
             }
             Upload::Underway(_) | Upload::Refused { .. } => false,
         };
         let clean = relay.leftover().is_none();
         if clean && whole && response.keep && response.head().persistent {
-            let id = response.endpoint.id();
+            let id = response.state.endpoint.id();
             self.worker
                 .idle
                 .put(id, response.socket, self.worker.recent());
         }
-        self.worker.parsers.keep(response.parser);
+        self.worker.parsers.keep(response.state.parser);
         match passage.connection {
             Connection::Stays | Connection::KeepAlive => After::Idle,
             Connection::Closes | Connection::Upgrades if whole => After::Close,
@@ -291,7 +297,7 @@ impl Exchange {
         received: &Buffer,
         head: &ResponseHead,
     ) -> Result<(), Failure> {
-        if self.head().version == Version::Http10 {
+        if self.request.is_http10() {
             return Ok(());
         }
         let departure = Departure {
@@ -312,9 +318,9 @@ impl Exchange {
             response::edit(head.fields(received.filled()), &departure, true, edits);
             write::response(&mut draft, received.filled(), head, edits);
         }
-        self.story.sends_head(draft.len());
+        self.record.sends_head(draft.len());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
-        let sent = send(socket, deadline, &mut draft, NO_BODY, &mut 0).await;
+        let sent = send(socket, deadline, &mut draft, NO_BODY).await;
         self.worker.keep_draft(draft);
         sent.map_err(|_| Failure::ClientGone)
     }

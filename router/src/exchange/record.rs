@@ -1,6 +1,6 @@
 //! What happened to a request, for the log, the counters and those who watch.
 
-mod record;
+mod ended;
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::tick::Tick;
-use router_core::access_log::{Attempt as Shown, Glimpse};
-use router_core::endpoint::{Endpoint, RoutePolicy};
+use router_core::access_log::{Glimpse, Tried};
+use router_core::endpoint::Endpoint;
 use router_core::failure::{Answer, EndpointFault, Failure};
-use router_core::headers::client::Client;
 use router_core::retry::Attempt;
 
-use super::reply::Response;
+use super::response::{Begun, Response};
 use crate::io::clock::Moment;
 use crate::io::relay::Broken;
 use crate::upstream::Dialled;
@@ -42,17 +41,13 @@ impl End {
     }
 }
 
-/// The story of one request, told as it happens.
+/// What happened in one exchange, written down as it happens.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct Record {
     began: Moment,
     pub(super) began_unix_nanos: u64,
     pub(super) responded_unix_nanos: u64,
     id: [u8; 36],
-    /// Who sent it.
-    pub(super) client: Client,
-    /// Timeouts and limits of its route.
-    pub(super) policy: Option<RoutePolicy>,
     /// The endpoint tried last.
     pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) request_bytes: u64,
@@ -74,7 +69,7 @@ pub(super) struct Story {
     trying: bool,
     failed_attempts: u32,
     failed_attempts_time: Duration,
-    attempts: Vec<Shown>,
+    attempts: Vec<Tried>,
     /// A health check: logged, but not counted.
     pub(super) not_traffic: bool,
     /// What was made out of a head that was refused.
@@ -82,7 +77,7 @@ pub(super) struct Story {
     pub(super) end: End,
 }
 
-impl Story {
+impl Record {
     /// A request begins.
     pub(super) fn begin(worker: &Worker) -> Self {
         let began = worker.now();
@@ -99,12 +94,6 @@ impl Story {
             began_unix_nanos: worker.clock.unix_nanos(began),
             responded_unix_nanos: 0,
             id,
-            client: Client {
-                peer: None,
-                trusted: false,
-                address: None,
-            },
-            policy: None,
             endpoint: None,
             request_bytes: 0,
             response_bytes: 0,
@@ -142,8 +131,8 @@ impl Story {
         self.began.tick()
     }
 
-    /// The head is there. The first attempt begins: not earlier, had the head to be waited for.
-    pub(super) fn head_came(&mut self, worker: &Worker) {
+    /// The head is complete. The first attempt begins: not earlier, had the head to be waited for.
+    pub(super) fn head_complete(&mut self, worker: &Worker) {
         if !self.waited.get().is_zero() {
             self.attempt_began = worker.now();
         }
@@ -193,7 +182,7 @@ impl Story {
         }
         if worker.shared.watch.wanted() {
             let address = endpoint.address().into();
-            self.attempts.push(Shown {
+            self.attempts.push(Tried {
                 address,
                 outcome,
                 took,
@@ -202,8 +191,13 @@ impl Story {
         }
     }
 
-    /// The head of a response came, in these bytes.
-    pub(super) fn responded(&mut self, worker: &Worker, response: &Response, received: &[u8]) {
+    /// The head of the response is complete, in these bytes.
+    pub(super) fn responded(
+        &mut self,
+        worker: &Worker,
+        response: &Response<Begun>,
+        received: &[u8],
+    ) {
         let now = worker.now();
         self.trying = false;
         self.status = Some(response.head().status);
@@ -230,7 +224,7 @@ impl Story {
         {
             let reused = self.dial_time.is_none();
             let address = endpoint.address().into();
-            self.attempts.push(Shown {
+            self.attempts.push(Tried {
                 address,
                 outcome: "ok",
                 took,

@@ -1,4 +1,4 @@
-//! Who the client is: the PROXY header's address, else a trusted X-Forwarded-For, else the peer.
+//! Who sent a request: the PROXY header's address, else a trusted X-Forwarded-For, else the peer.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,8 @@ use crate::cidr::{CidrSet, canonical};
 use crate::field::{FieldKind, Fields};
 
 /// Where a request came from, worked out once and used by log, limits and rules alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
     /// The other end of the connection; nothing for a unix socket.
     pub peer: Option<IpAddr>,
     /// Whether the peer's `X-Forwarded-*` and `X-Request-Start` are believed.
@@ -16,7 +16,7 @@ pub struct Client {
     pub address: Option<IpAddr>,
 }
 
-impl Client {
+impl Sender {
     /// Works it out. `trusted`: the peer is a proxy of ours, or local.
     #[must_use]
     pub fn of(peer: Option<IpAddr>, trusted: bool, fields: Fields<'_>, proxies: &CidrSet) -> Self {
@@ -89,7 +89,7 @@ mod tests {
         let head = parse(&text);
         let peer: IpAddr = peer.parse().unwrap();
         let trusted = proxies.contains(peer);
-        let found = Client::of(Some(peer), trusted, head.fields(text.as_bytes()), &proxies);
+        let found = Sender::of(Some(peer), trusted, head.fields(text.as_bytes()), &proxies);
         assert_eq!(
             found.address,
             Some(client.parse().unwrap()),
