@@ -5,7 +5,6 @@ mod connection;
 mod linger;
 pub mod listen;
 
-use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use crate::observe::access_log::AccessLog;
 use crate::upstream::resolver::Resolver;
 use crate::worker::client::{After, Client, Job};
 use crate::worker::connections::Ask;
-use crate::worker::runners::{Desk, Runners};
+use crate::worker::reused_tasks::ReusedTasks;
 use crate::worker::shared::Shared;
 use crate::worker::{Parts, Worker};
 
@@ -196,15 +195,15 @@ impl Seat {
             mut phase,
         } = self;
         let worker = Worker::new(parts);
-        let exchanges = Runners::new(exchange::run);
+        let exchanges = ReusedTasks::new(|slot| Box::pin(exchange::run(slot)));
         let serve = {
             let (worker, exchanges) = (Rc::clone(&worker), Rc::clone(&exchanges));
             move |accepted: Accepted| begin(&worker, &exchanges, accepted)
         };
         spawn_local(Rc::clone(&worker.deadlines).sweep());
         spawn_local(Rc::clone(&worker).follow_settings(settings));
-        let runners = Rc::clone(&exchanges);
-        spawn_local(Rc::clone(&worker).housekeeping(phase.clone(), move || runners.sweep()));
+        let swept = Rc::clone(&exchanges);
+        spawn_local(Rc::clone(&worker).housekeeping(phase.clone(), move || swept.sweep()));
         let clock = worker.clock.clone();
         spawn_local(worker.roster.clone().answer(asks, move || clock.now()));
         let starved = {
@@ -247,11 +246,7 @@ impl Seat {
 }
 
 /// Begins to serve a connection that was counted for this worker.
-fn begin<F, H>(worker: &Rc<Worker>, exchanges: &Rc<Runners<Job, After, F, H>>, accepted: Accepted)
-where
-    F: Future<Output = Infallible> + 'static,
-    H: Fn(Rc<Desk<Job, After>>) -> F + 'static,
-{
+fn begin(worker: &Rc<Worker>, exchanges: &Rc<ReusedTasks<Job, After>>, accepted: Accepted) {
     let Accepted {
         socket,
         peer,

@@ -35,14 +35,14 @@ use self::request::Request;
 use crate::config::settings::Settings;
 use crate::worker::Worker;
 use crate::worker::client::{After, Client, Job};
-use crate::worker::runners::Desk;
+use crate::worker::reused_tasks::Slot;
 
-/// A runner: serves the requests that arrive in one burst, says what becomes of the connection, and
-/// goes on with the next connection that it is given.
-pub(crate) async fn run(desk: Rc<Desk<Job, After>>) -> Infallible {
+/// Serves the requests that arrive in one burst, leaves what becomes of the connection, and goes on
+/// with the next connection that `slot` is given.
+pub(crate) async fn run(slot: Rc<Slot<Job, After>>) -> Infallible {
     let mut scratch = Scratch::default();
     loop {
-        let (client, first) = desk.next().await;
+        let (client, first) = slot.next().await;
         let worker = Rc::clone(&client.worker);
         // Made in place: it is too large to be moved for every burst.
         let mut exchange = Exchange {
@@ -72,7 +72,7 @@ pub(crate) async fn run(desk: Rc<Desk<Job, After>>) -> Infallible {
             forwarded_for: exchange.forwarded_for,
             tried: exchange.tried,
         };
-        desk.done(after);
+        slot.done(after);
     }
 }
 
@@ -170,11 +170,13 @@ impl Exchange {
     /// Refuses a request that names no host, or only its own sender: some load balancers put the
     /// client's address there when an HTTP/1.0 request came without one.
     fn require_host(&self) -> Result<(), Failure> {
-        let (authority, path) = (self.request.authority(), self.request.path());
+        let authority = self.request.head().authority;
+        let authority = authority.of(self.request.input.filled());
         // No address begins with a letter: IPv6 ones are in brackets.
-        if authority.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        if authority.first().is_some_and(u8::is_ascii_alphabetic) {
             return Ok(());
         }
+        let (authority, path) = (self.request.authority(), self.request.path());
         let host = router_core::host::bare(authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let is_unnamed = authority.is_empty() || address == self.client.peer_text();

@@ -3,6 +3,6 @@
 pub(crate) mod buffers;
 pub mod clock;
 pub(crate) mod deadlines;
+pub(crate) mod free_list;
 pub(crate) mod relay;
 pub(crate) mod socket;
-pub(crate) mod spares;

@@ -4,7 +4,7 @@
 
 pub(crate) mod client;
 pub mod connections;
-pub(crate) mod runners;
+pub(crate) mod reused_tasks;
 pub mod shared;
 
 use std::cell::{Cell, RefCell};
@@ -25,9 +25,9 @@ use crate::config::settings::Settings;
 use crate::io::buffers::Buffers;
 use crate::io::clock::{Clock, DateLine, Moment};
 use crate::io::deadlines::Deadlines;
+use crate::io::free_list::FreeList;
 use crate::io::relay::Tools;
 use crate::io::relay::splice::Pipes;
-use crate::io::spares::Spares;
 use crate::observe::access_log::LogHandle;
 use crate::observe::metrics::WorkerMetrics;
 use crate::upstream::IdlePool;
@@ -36,7 +36,7 @@ use crate::worker::connections::Roster;
 use crate::worker::shared::Shared;
 
 /// Drafts and parsers that are kept for the next message.
-const SPARES: usize = 16;
+const KEPT_DRAFTS: usize = 16;
 
 /// How often idle backend connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -88,8 +88,8 @@ pub(crate) struct Worker {
     /// Its connections, as the acceptors compare them.
     pub load: Arc<AtomicUsize>,
     /// Parsers of responses.
-    pub parsers: Spares<Box<ResponseParser>>,
-    drafts: Spares<Vec<u8>>,
+    pub parsers: FreeList<Box<ResponseParser>>,
+    drafts: FreeList<Vec<u8>>,
     random: RefCell<fastrand::Rng>,
     starvation: RefCell<Starvation>,
 }
@@ -152,8 +152,8 @@ impl Worker {
             load,
             random: RefCell::new(fastrand::Rng::new()),
             starvation: RefCell::default(),
-            parsers: Spares::new(SPARES),
-            drafts: Spares::new(SPARES),
+            parsers: FreeList::new(KEPT_DRAFTS),
+            drafts: FreeList::new(KEPT_DRAFTS),
             shared,
             settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             resolver,

@@ -1,6 +1,5 @@
 //! A client's connection: a small task that waits, and hands each burst of requests to an exchange.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,7 +15,7 @@ use crate::exchange::answer;
 use crate::io::buffers::Buffer;
 use crate::io::socket::Peeked;
 use crate::worker::client::{After, Client, Job};
-use crate::worker::runners::{Desk, Panicked, Runners};
+use crate::worker::reused_tasks::{Panicked, ReusedTasks};
 
 /// How the wait for a request ends.
 #[derive(Debug)]
@@ -35,15 +34,12 @@ enum First {
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<F, H>(
+pub(crate) async fn serve(
     client: Rc<Client>,
     peer: Option<SocketAddr>,
     proxy_protocol: ProxyProtocol,
-    exchanges: Rc<Runners<Job, After, F, H>>,
-) where
-    F: Future<Output = Infallible>,
-    H: Fn(Rc<Desk<Job, After>>) -> F,
-{
+    exchanges: Rc<ReusedTasks<Job, After>>,
+) {
     let mut next = None;
     if proxy_protocol == ProxyProtocol::Off {
         client.introduce(peer);
@@ -199,25 +195,22 @@ mod tests {
     use crate::observe::metrics::Metrics;
     use crate::upstream::resolver::Resolver;
     use crate::worker::connections::Connections;
+    use crate::worker::reused_tasks::{Looping, Slot};
     use crate::worker::shared::Shared;
     use crate::worker::{Parts, Worker};
 
-    /// The sizes of a connection's task and of an exchange.
-    fn sizes<F, H>(_exchange: &H) -> (usize, usize)
-    where
-        F: Future<Output = Infallible>,
-        H: Fn(Rc<Desk<Job, After>>) -> F,
-    {
-        (made_by(serve::<F, H>), size_of::<F>())
+    fn size_of_connection<A, B, C, D, F>(_serve: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
     }
 
-    fn made_by<A, B, C, D, F>(_make: impl Fn(A, B, C, D) -> F) -> usize {
+    fn size_of_exchange<A, F>(_run: impl Fn(A) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
-    fn an_idle_connection_is_small_and_an_exchange_fits_its_pool() {
-        let (idle, exchange) = sizes(&exchange::run);
+    fn idle_connections_and_exchanges_are_small() {
+        let idle = size_of_connection(serve);
+        let exchange = size_of_exchange(exchange::run);
         assert!(
             idle <= 256,
             "the task of an idle connection takes {idle} bytes"
@@ -251,9 +244,11 @@ mod tests {
         })
     }
 
-    async fn defect(desk: Rc<Desk<Job, After>>) -> Infallible {
-        let _job = desk.next().await;
-        panic!("a defect")
+    fn defect(slot: Rc<Slot<Job, After>>) -> Looping {
+        Box::pin(async move {
+            let _job = slot.next().await;
+            panic!("a defect")
+        })
     }
 
     #[tokio::test]
@@ -266,7 +261,7 @@ mod tests {
         rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
         let worker = worker();
         let client = Client::new(Rc::clone(&worker), Socket::Unix(ours), None);
-        serve(client, None, ProxyProtocol::Off, Runners::new(defect)).await;
+        serve(client, None, ProxyProtocol::Off, ReusedTasks::new(defect)).await;
         let mut answer = [0; 1024];
         theirs.readable().await.unwrap();
         let length = theirs.try_read(&mut answer).unwrap();

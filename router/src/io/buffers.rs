@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::io::spares::Spares;
+use crate::io::free_list::FreeList;
 
 /// What the head of a request fits in, and a small body. As many wait as requests are under way: no
 /// multiple of a page, so that their beginnings do not all compete for the same place in the cache.
@@ -26,9 +26,9 @@ const KEPT_LARGE: usize = 16;
 /// The buffers of one worker, the last returned first out: it is still in the cache.
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    heads: Spares<Box<[u8]>>,
-    small: Spares<Box<[u8]>>,
-    large: Spares<Box<[u8]>>,
+    heads: FreeList<Box<[u8]>>,
+    small: FreeList<Box<[u8]>>,
+    large: FreeList<Box<[u8]>>,
     /// What is left of the memory that grown buffers may take together.
     growth_left: Cell<usize>,
 }
@@ -43,9 +43,9 @@ impl Buffers {
     #[must_use]
     pub(crate) fn new(growth: usize) -> Rc<Self> {
         Rc::new(Self {
-            heads: Spares::new(KEPT_HEADS),
-            small: Spares::new(KEPT_SMALL),
-            large: Spares::new(KEPT_LARGE),
+            heads: FreeList::new(KEPT_HEADS),
+            small: FreeList::new(KEPT_SMALL),
+            large: FreeList::new(KEPT_LARGE),
             growth_left: Cell::new(growth),
         })
     }
@@ -94,8 +94,8 @@ impl Buffers {
     }
 
     #[inline]
-    fn take(self: &Rc<Self>, spares: &Spares<Box<[u8]>>, size: usize) -> Buffer {
-        let bytes = spares.take();
+    fn take(self: &Rc<Self>, free: &FreeList<Box<[u8]>>, size: usize) -> Buffer {
+        let bytes = free.take();
         Buffer::new(
             bytes.unwrap_or_else(|| vec![0; size].into()),
             Rc::clone(self),

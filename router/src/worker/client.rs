@@ -51,7 +51,7 @@ impl Peer {
     }
 }
 
-/// What a runner needs for an exchange: the client, and the first bytes of its request.
+/// What a burst of exchanges begins with: the client, and the first bytes of its request.
 pub(crate) type Job = (Rc<Client>, Buffer);
 
 /// What follows an exchange.

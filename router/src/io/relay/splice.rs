@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use rustix::pipe::{PipeFlags, SpliceFlags};
 use tokio::io::Interest;
 
+use crate::io::free_list::FreeList;
 use crate::io::socket::Socket;
-use crate::io::spares::Spares;
 
 /// What a pipe holds, if the system grants it: four times the usual, for a quarter of the calls.
 const PIPE_BYTES: usize = 256 << 10;
@@ -19,11 +19,11 @@ const KEPT: usize = 32;
 
 /// The pipes of one worker. A kept pipe is empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Pipes(Rc<Spares<Pipe>>);
+pub(crate) struct Pipes(Rc<FreeList<Pipe>>);
 
 impl Default for Pipes {
     fn default() -> Self {
-        Self(Rc::new(Spares::new(KEPT)))
+        Self(Rc::new(FreeList::new(KEPT)))
     }
 }
 

@@ -1,11 +1,11 @@
-//! Things of one worker that are used over and over, so that none is allocated anew.
+//! Free lists: things of one worker that are used over and over, so that none is allocated anew.
 
 use std::cell::{Cell, RefCell};
 
 /// Used things that wait for their next use, the last returned first out: it is still in the cache.
 /// Whoever does not give a thing back has it freed, which is as well.
 #[derive(Debug)]
-pub(crate) struct Spares<T> {
+pub(crate) struct FreeList<T> {
     free: RefCell<Vec<T>>,
     /// More than so many are freed.
     most: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Spares<T> {
     unused: Cell<usize>,
 }
 
-impl<T> Spares<T> {
+impl<T> FreeList<T> {
     /// Room for `most` of them.
     #[must_use]
     pub(crate) const fn new(most: usize) -> Self {
@@ -66,31 +66,31 @@ mod tests {
 
     #[test]
     fn the_last_one_back_is_the_next_out_and_no_more_are_kept_than_said() {
-        let spares = Spares::new(16);
+        let list = FreeList::new(16);
         for thing in 1..=20 {
-            spares.keep(thing);
+            list.keep(thing);
         }
-        assert_eq!(spares.take(), Some(16));
-        assert_eq!(spares.len(), 15);
-        assert_eq!(Spares::<u8>::new(1).take(), None);
+        assert_eq!(list.take(), Some(16));
+        assert_eq!(list.len(), 15);
+        assert_eq!(FreeList::<u8>::new(1).take(), None);
     }
 
     #[test]
     fn what_nobody_takes_is_freed_and_what_is_in_use_stays() {
-        let spares = Spares::new(100);
-        (0..100).for_each(|thing| spares.keep(thing));
+        let list = FreeList::new(100);
+        (0..100).for_each(|thing| list.keep(thing));
         // All of them are new: nobody can have had a use for them yet.
-        spares.sweep();
-        assert_eq!(spares.len(), 100);
+        list.sweep();
+        assert_eq!(list.len(), 100);
         for _ in 0..10 {
-            let taken: Vec<_> = (0..8).filter_map(|_| spares.take()).collect();
-            taken.into_iter().for_each(|thing| spares.keep(thing));
-            spares.sweep();
+            let taken: Vec<_> = (0..8).filter_map(|_| list.take()).collect();
+            taken.into_iter().for_each(|thing| list.keep(thing));
+            list.sweep();
         }
-        assert_eq!(spares.len(), 8);
+        assert_eq!(list.len(), 8);
         for _ in 0..10 {
-            spares.sweep();
+            list.sweep();
         }
-        assert_eq!(spares.len(), 0);
+        assert_eq!(list.len(), 0);
     }
 }
