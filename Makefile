@@ -1,6 +1,6 @@
 # The front door. Each target is one script; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down test load-test bench gates tools fmt
+.PHONY: help up down install uninstall test load-test bench gates tools fmt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,12 @@ up: ## build, start nats-server, the router and a sample app; prints a curl line
 
 down: ## stop what `make up` started, and nothing else
 	@scripts/down.sh
+
+install: ## build for production; program, manual, completions, unit and configuration into PREFIX (DESTDIR)
+	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' DESTDIR='$(DESTDIR)' BINARY='$(BINARY)' scripts/install.sh
+
+uninstall: ## remove what `make install` put there, but for the configuration
+	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' DESTDIR='$(DESTDIR)' scripts/uninstall.sh
 
 test: ## everything CI runs
 	@scripts/test.sh

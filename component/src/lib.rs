@@ -10,6 +10,7 @@ pub mod config_file;
 pub mod duration;
 pub mod error_chain;
 pub mod exposition;
+mod manual;
 pub mod orders;
 pub mod periodic;
 pub mod pid_file;

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Command};
 use tokio::runtime::Builder;
 
 use crate::config_file::{self, Checked, ConfigFile, Depth, Loaded};
 use crate::error_chain::error_chain;
+use crate::manual;
 use crate::orders::{self, Orders, Signals};
 use crate::telemetry::{self, LogLevel};
 
@@ -33,7 +34,7 @@ pub struct Common {
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[group(multiple = false)]
 pub struct Instead {
     /// Check FILE and the files that it names: print "ok" and what they amount to, or each line at
@@ -46,12 +47,18 @@ pub struct Instead {
     /// Print a documented FILE with every key and its default.
     #[arg(long)]
     pub print_example: bool,
+    /// Write the manual pages and the completions of bash, zsh and fish into DIRECTORY.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub write_manual: Option<PathBuf>,
 }
 
 /// A program that serves until a signal ends it.
 pub trait Program {
     /// What its file says.
     type Config: ConfigFile;
+
+    /// Its command line.
+    fn command_line() -> Command;
 
     /// How its log looks.
     fn log(config: &Self::Config) -> telemetry::Settings;
@@ -108,6 +115,10 @@ fn run<P: Program>(common: &Common) -> Result<ExitCode, Box<dyn Error>> {
     let mut out = io::stdout();
     if common.instead.print_example {
         out.write_all(config_file::example::<P::Config>().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(directory) = &common.instead.write_manual {
+        manual::write(P::command_line(), directory)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(file) = &common.config else {

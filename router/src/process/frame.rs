@@ -4,16 +4,17 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use component::config_file::{self, Depth};
 use component::error_chain::error_chain;
 use component::orders::{Order, Orders, Request};
 use component::pid_file::PidFile;
 use component::program::{Program, Started};
 use component::telemetry;
-
 use protocol::admin::Reloaded;
 
 use crate::admin::Refused;
+use crate::cli::args::Args;
 use crate::config::Config;
 use crate::process::server::{Router, Running};
 
@@ -30,6 +31,10 @@ pub struct RouterProgram;
 
 impl Program for RouterProgram {
     type Config = Config;
+
+    fn command_line() -> clap::Command {
+        Args::command()
+    }
 
     fn log(config: &Config) -> telemetry::Settings {
         telemetry::Settings {

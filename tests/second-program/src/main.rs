@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bus::Bus;
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use component::admin::{Auth, basics, serve_listener};
 use component::announce::{Identity, announce};
 use component::bus_config::{BusConfig, BusKey};
@@ -87,6 +87,10 @@ struct SecondProgram;
 
 impl Program for SecondProgram {
     type Config = Config;
+
+    fn command_line() -> clap::Command {
+        Args::command()
+    }
 
     fn log(_config: &Config) -> telemetry::Settings {
         telemetry::Settings {
