@@ -7,7 +7,7 @@ use benches::traffic;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use router_core::edits::Edits;
-use router_core::headers::request::{self, Arrival, Destination, Rules};
+use router_core::headers::request::{self, Arrival, Destination, RequestRules};
 use router_core::headers::response::{self, Connection, Departure};
 use router_core::headers::sender::Sender;
 use router_core::http1::request::RequestParser;
@@ -45,7 +45,7 @@ fn head(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         let mut parser = RequestParser::default();
         let (mut edits, mut out) = (Edits::default(), Vec::new());
-        let rules = Rules::default();
+        let rules = RequestRules::default();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 forward_request(black_box(text), &mut parser, &rules, &mut edits, &mut out)
@@ -56,7 +56,7 @@ fn head(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     let mut parser = ResponseParser::default();
     let (mut edits, mut out) = (Edits::default(), Vec::new());
-    let rules = response::Rules::default();
+    let rules = response::ResponseRules::default();
     group.bench_function("response", |bencher| {
         bencher
             .iter(|| forward_response(black_box(text), &mut parser, &rules, &mut edits, &mut out));
@@ -77,7 +77,7 @@ fn hostile(group: &mut BenchmarkGroup<'_, WallTime>) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         let mut parser = RequestParser::default();
         let (mut edits, mut out) = (Edits::default(), Vec::new());
-        let rules = Rules::default();
+        let rules = RequestRules::default();
         group.bench_function(format!("request with {options} options"), |bencher| {
             bencher.iter(|| {
                 forward_request(black_box(text), &mut parser, &rules, &mut edits, &mut out)
@@ -97,7 +97,7 @@ const LIMITS: Limits = Limits {
 fn forward_request(
     text: &[u8],
     parser: &mut RequestParser,
-    rules: &Rules,
+    rules: &RequestRules,
     edits: &mut Edits,
     out: &mut Vec<u8>,
 ) -> Option<usize> {
@@ -145,7 +145,7 @@ fn forward_request(
 fn forward_response(
     text: &[u8],
     parser: &mut ResponseParser,
-    rules: &response::Rules,
+    rules: &response::ResponseRules,
     edits: &mut Edits,
     out: &mut Vec<u8>,
 ) -> usize {

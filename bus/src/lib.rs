@@ -36,13 +36,13 @@ type Address = Arc<str>;
 /// and subscriptions.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    connection: Connection,
+    connection: Transport,
 }
 
 #[derive(Clone, Debug)]
-enum Connection {
-    Nats(nats::Connection),
-    Memory(memory::Connection),
+enum Transport {
+    Nats(nats::NatsConnection),
+    Memory(memory::MemoryConnection),
 }
 
 impl Bus {
@@ -55,9 +55,9 @@ impl Bus {
     /// # Panics
     /// Outside of a runtime.
     pub fn connect(options: &Options) -> Result<Self, BusError> {
-        let connection = nats::Connection::open(options)?;
+        let connection = nats::NatsConnection::open(options)?;
         Ok(Self {
-            connection: Connection::Nats(connection),
+            connection: Transport::Nats(connection),
         })
     }
 
@@ -73,31 +73,31 @@ impl Bus {
     /// Connects to a hub in this process; `capacity` is that of each subscription, at least one.
     pub fn in_memory(hub: &Hub, capacity: usize) -> Self {
         Self {
-            connection: Connection::Memory(hub.connect(capacity)),
+            connection: Transport::Memory(hub.connect(capacity)),
         }
     }
 
     /// What happens to the connection, from its beginning.
     pub fn events(&self) -> Events {
         Events::new(match &self.connection {
-            Connection::Nats(connection) => connection.status(),
-            Connection::Memory(connection) => connection.status(),
+            Transport::Nats(connection) => connection.status(),
+            Transport::Memory(connection) => connection.status(),
         })
     }
 
     /// The state of the connection and the counters.
     pub fn status(&self) -> Status {
         match &self.connection {
-            Connection::Nats(connection) => connection.status().borrow().clone(),
-            Connection::Memory(connection) => connection.status().borrow().clone(),
+            Transport::Nats(connection) => connection.status().borrow().clone(),
+            Transport::Memory(connection) => connection.status().borrow().clone(),
         }
     }
 
     /// Whether a server is connected. Ahead of [`Self::status`] by the way of an event.
     pub fn is_connected(&self) -> bool {
         match &self.connection {
-            Connection::Nats(connection) => connection.is_connected(),
-            Connection::Memory(connection) => connection.is_connected(),
+            Transport::Nats(connection) => connection.is_connected(),
+            Transport::Memory(connection) => connection.is_connected(),
         }
     }
 
@@ -156,8 +156,8 @@ impl Bus {
         let address = Address::from(subject.name());
         let payload = message.encode().into();
         let answer = match &self.connection {
-            Connection::Nats(connection) => connection.request(address, payload, limit).await?,
-            Connection::Memory(connection) => connection.request(address, payload, limit).await?,
+            Transport::Nats(connection) => connection.request(address, payload, limit).await?,
+            Transport::Memory(connection) => connection.request(address, payload, limit).await?,
         };
         A::decode(&answer).map_err(|source| BusError::Malformed {
             subject: subject.name().to_owned(),
@@ -191,23 +191,23 @@ impl Bus {
     /// [`BusError::NotConnected`], [`BusError::Closed`].
     pub async fn flush(&self) -> Result<(), BusError> {
         match &self.connection {
-            Connection::Nats(connection) => connection.flush().await,
-            Connection::Memory(_) => Ok(()),
+            Transport::Nats(connection) => connection.flush().await,
+            Transport::Memory(_) => Ok(()),
         }
     }
 
     async fn subscribe_to<M>(&self, pattern: &str) -> Result<Subscription<M>, BusError> {
         let pattern = Address::from(pattern);
         Ok(Subscription::new(match &self.connection {
-            Connection::Nats(connection) => Source::Nats(connection.subscribe(pattern).await?),
-            Connection::Memory(connection) => Source::Memory(connection.subscribe(pattern)?),
+            Transport::Nats(connection) => Source::Nats(connection.subscribe(pattern).await?),
+            Transport::Memory(connection) => Source::Memory(connection.subscribe(pattern)?),
         }))
     }
 
     async fn send(&self, subject: Address, payload: Bytes) -> Result<(), BusError> {
         match &self.connection {
-            Connection::Nats(connection) => connection.publish(subject, payload).await,
-            Connection::Memory(connection) => connection.publish(subject, payload),
+            Transport::Nats(connection) => connection.publish(subject, payload).await,
+            Transport::Memory(connection) => connection.publish(subject, payload),
         }
     }
 }

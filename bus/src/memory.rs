@@ -26,14 +26,14 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct State {
     stopped: bool,
-    entries: Vec<Entry>,
+    entries: Vec<Subscribed>,
     connections: Vec<watch::Sender<Status>>,
     inboxes: u64,
 }
 
 /// One subscription.
 #[derive(Debug)]
-struct Entry {
+struct Subscribed {
     pattern: Address,
     sender: mpsc::Sender<Message>,
     status: watch::Sender<Status>,
@@ -72,7 +72,7 @@ impl Hub {
         }
     }
 
-    pub(crate) fn connect(&self, capacity: usize) -> Connection {
+    pub(crate) fn connect(&self, capacity: usize) -> MemoryConnection {
         let (status, _) = watch::channel(Status::default());
         let mut state = self.lock();
         if !state.stopped {
@@ -80,7 +80,7 @@ impl Hub {
         }
         state.connections.retain(|other| other.receiver_count() > 0);
         state.connections.push(status.clone());
-        Connection {
+        MemoryConnection {
             hub: self.clone(),
             capacity,
             status,
@@ -111,7 +111,7 @@ fn disconnect(connection: &watch::Sender<Status>) {
 
 /// One client of a hub.
 #[derive(Clone, Debug)]
-pub(crate) struct Connection {
+pub(crate) struct MemoryConnection {
     hub: Hub,
     capacity: usize,
     status: watch::Sender<Status>,
@@ -119,17 +119,17 @@ pub(crate) struct Connection {
 
 /// The reading end of one subscription. The hub forgets the writing end when this one is gone.
 #[derive(Debug)]
-pub(crate) struct Subscriber {
+pub(crate) struct MemorySubscriber {
     receiver: mpsc::Receiver<Message>,
 }
 
-impl Subscriber {
+impl MemorySubscriber {
     pub(crate) async fn next(&mut self) -> Option<Message> {
         self.receiver.recv().await
     }
 }
 
-impl Connection {
+impl MemoryConnection {
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
@@ -147,7 +147,7 @@ impl Connection {
         self.send(&message).map(drop)
     }
 
-    /// Hands the message to every subscription that it is for, and says how many there are.
+    /// Hands the message to every subscription that it is for, and returns how many there are.
     fn send(&self, message: &Message) -> Result<usize, BusError> {
         if !pattern::is_subject(&message.subject) {
             let subject = message.subject.to_string();
@@ -161,7 +161,7 @@ impl Connection {
             return Err(BusError::NotConnected);
         }
         state.entries.retain(|entry| !entry.sender.is_closed());
-        let wanting = |entry: &&Entry| pattern::selects(&entry.pattern, &message.subject);
+        let wanting = |entry: &&Subscribed| pattern::selects(&entry.pattern, &message.subject);
         let mut receivers = 0;
         for entry in state.entries.iter().filter(wanting) {
             receivers += 1;
@@ -172,18 +172,18 @@ impl Connection {
         Ok(receivers)
     }
 
-    pub(crate) fn subscribe(&self, pattern: Address) -> Result<Subscriber, BusError> {
+    pub(crate) fn subscribe(&self, pattern: Address) -> Result<MemorySubscriber, BusError> {
         if !pattern::is_pattern(&pattern) {
             let subject = pattern.to_string();
             return Err(BusError::Subject { subject });
         }
         let (sender, receiver) = mpsc::channel(self.capacity);
-        self.hub.lock().entries.push(Entry {
+        self.hub.lock().entries.push(Subscribed {
             pattern,
             sender,
             status: self.status.clone(),
         });
-        Ok(Subscriber { receiver })
+        Ok(MemorySubscriber { receiver })
     }
 
     pub(crate) async fn request(

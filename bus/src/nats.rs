@@ -22,7 +22,7 @@ use crate::error::BusError;
 use crate::options::Options;
 use crate::pattern;
 use crate::status::Status;
-use client::{Client, Command, Entry, cost};
+use client::{Client, Command, Interest, cost};
 use decoder::Arrival;
 
 /// Commands on their way to the task of the connection. One more waits.
@@ -30,7 +30,7 @@ const COMMANDS: usize = 2048;
 
 /// One client of a cluster of servers: a handle on the task that keeps the connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Connection {
+pub(crate) struct NatsConnection {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
     subscriptions: Arc<AtomicU64>,
@@ -39,14 +39,14 @@ pub(crate) struct Connection {
 
 /// The reading end of one subscription.
 #[derive(Debug)]
-pub(crate) struct Subscriber {
+pub(crate) struct NatsSubscriber {
     id: u64,
     arriving: mpsc::Receiver<Arrival>,
     held: Arc<AtomicUsize>,
     commands: mpsc::Sender<Command>,
 }
 
-impl Connection {
+impl NatsConnection {
     /// Starts to connect, on the runtime that the caller runs on, and never gives up.
     ///
     /// # Errors
@@ -77,20 +77,20 @@ impl Connection {
         self.send(subject, None, payload).await
     }
 
-    pub(crate) async fn subscribe(&self, pattern: Address) -> Result<Subscriber, BusError> {
+    pub(crate) async fn subscribe(&self, pattern: Address) -> Result<NatsSubscriber, BusError> {
         if !pattern::is_pattern(&pattern) {
             return Err(bad_subject(&pattern));
         }
         let id = self.subscriptions.fetch_add(1, Relaxed) + 1;
         let (sender, arriving) = mpsc::channel(self.capacity);
         let held = Arc::<AtomicUsize>::default();
-        let entry = Entry {
+        let entry = Interest {
             pattern,
             sender,
             held: Arc::clone(&held),
         };
         self.command(Command::Subscribe(id, entry)).await?;
-        Ok(Subscriber {
+        Ok(NatsSubscriber {
             id,
             arriving,
             held,
@@ -166,7 +166,7 @@ impl Connection {
     }
 }
 
-impl Subscriber {
+impl NatsSubscriber {
     /// The next message; none when the task of the connection has ended.
     pub(crate) async fn next(&mut self) -> Option<Arrival> {
         let arrival = self.arriving.recv().await?;
@@ -175,7 +175,7 @@ impl Subscriber {
     }
 }
 
-impl Drop for Subscriber {
+impl Drop for NatsSubscriber {
     fn drop(&mut self) {
         // While the queue of commands is full this is left to the next delivery, which finds nobody.
         self.commands.try_send(Command::Unsubscribe(self.id)).ok();

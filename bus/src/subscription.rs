@@ -20,8 +20,8 @@ pub struct Subscription<M = Raw> {
 
 #[derive(Debug)]
 pub(crate) enum Source {
-    Nats(nats::Subscriber),
-    Memory(memory::Subscriber),
+    Nats(nats::NatsSubscriber),
+    Memory(memory::MemorySubscriber),
 }
 
 impl<M> Subscription<M> {

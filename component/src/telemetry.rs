@@ -122,7 +122,7 @@ pub enum Timestamp {
 
 /// Where lines go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
+pub enum LogOutput {
     /// Standard error.
     #[default]
     Stderr,
@@ -137,7 +137,7 @@ pub struct Settings {
     /// Least important level that is written.
     pub level: Level,
     /// Where its lines go.
-    pub output: Output,
+    pub output: LogOutput,
     /// Its lines.
     pub lines: Lines,
     /// Its times.
@@ -223,8 +223,8 @@ impl Drop for Log {
 /// When the process has a subscriber already, or the system gives no thread.
 pub fn init(settings: Settings) -> io::Result<Log> {
     let sink = Arc::new(match settings.output {
-        Output::Stderr => Sink::start(io::stderr())?,
-        Output::Stdout => Sink::start(io::stdout())?,
+        LogOutput::Stderr => Sink::start(io::stderr())?,
+        LogOutput::Stdout => Sink::start(io::stdout())?,
     });
     let (filter, handle) = reload::Layer::new(settings.level.filter());
     let level = LogLevel {

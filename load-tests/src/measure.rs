@@ -188,9 +188,9 @@ pub fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
 
 /// A figure in three significant digits, as people compare them.
 #[derive(Debug, Clone, Copy)]
-pub struct Figure(pub f64);
+pub struct ThreeDigits(pub f64);
 
-impl fmt::Display for Figure {
+impl fmt::Display for ThreeDigits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.0;
         let whole = format!("{:.0}", value.abs());
@@ -263,7 +263,7 @@ mod tests {
             (62_512.0, "62,512"),
         ];
         for (value, want) in rows {
-            assert_eq!(Figure(value).to_string(), want);
+            assert_eq!(ThreeDigits(value).to_string(), want);
         }
     }
 }

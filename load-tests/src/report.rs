@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::measure::{Figure as Digits, Measure};
+use crate::measure::{Measure, ThreeDigits};
 use crate::outcome::{Figure, Outcome, PeerFigure, Run, Verdict};
 use crate::peer::Kind;
 use crate::site::Written;
@@ -127,14 +127,14 @@ fn judgement(figure: &Figure) -> String {
             format!(
                 "{} (goal {})",
                 with_unit(figure.measure, value),
-                Digits(goal.at_most)
+                ThreeDigits(goal.at_most)
             )
         }
     }
 }
 
 fn with_unit(measure: Measure, value: f64) -> String {
-    let digits = Digits(value);
+    let digits = ThreeDigits(value);
     match measure.unit() {
         "" => digits.to_string(),
         unit if unit.starts_with(['%', '/']) => format!("{digits}{unit}"),
@@ -143,7 +143,11 @@ fn with_unit(measure: Measure, value: f64) -> String {
 }
 
 fn range(peer: &PeerFigure) -> String {
-    format!("{}–{}", Digits(peer.spread.min), Digits(peer.spread.max))
+    format!(
+        "{}–{}",
+        ThreeDigits(peer.spread.min),
+        ThreeDigits(peer.spread.max)
+    )
 }
 
 /// Every headline as the router's ratio to HAProxy, the peers beside it, goals as ticks.

@@ -35,13 +35,13 @@ pub struct Scenario {
     /// What is done to each of them.
     pub load: Load,
     /// What is read off, the headline first.
-    pub figures: Vec<Wanted>,
+    pub figures: Vec<WantedFigure>,
 }
 
 /// A figure of a scenario and the limit it is held to.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub struct WantedFigure {
     /// The quantity.
     pub measure: Measure,
     /// Its limit, if it has one.

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use component::address::is_local;
 use component::bus_config::BusKey;
 use component::config_file::{self, ConfigFile, ENVIRONMENT, text_of};
-use component::telemetry::Output;
+use component::telemetry::LogOutput;
 use component::yaml::{self, Content, Keys, Report};
 use router_core::error_page::ErrorPage;
 use router_core::own_listeners::OwnListeners;
@@ -38,7 +38,7 @@ pub use backend::BackendConfig;
 pub use component::bus_config::{BusConfig, BusServer, BusTls};
 pub use component::config_file::{Checked, ConfigError, Depth, Loaded};
 pub use connection::{ConnectionConfig, KeepAlive, Linger, TunnelTimes};
-pub use frontend::{ClientConfig, Listener, ProxyProtocol};
+pub use frontend::{ClientConfig, ListenerConfig, ProxyProtocol};
 pub use headers::{
     ForwardedClientCert, ForwardedFromUntrusted, ForwardedProto, HeaderConfig, HeaderRewrite,
     Underscores, ViaConfig,
@@ -55,7 +55,7 @@ pub use workers::Workers;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where clients connect; at least one.
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<ListenerConfig>,
     /// Threads that serve requests.
     pub workers: Workers,
     /// The clients' side.
@@ -87,7 +87,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listeners: vec![Listener::default()],
+            listeners: vec![ListenerConfig::default()],
             workers: Workers::default(),
             client: ClientConfig::default(),
             backend: BackendConfig::default(),
@@ -136,7 +136,7 @@ impl ConfigFile for Config {
             yaml::expand(&mut root, ENVIRONMENT, report);
             ours::refuse_empty_lists(&root, &known, report);
         } else {
-            self.logging.output = Output::Stdout;
+            self.logging.output = LogOutput::Stdout;
         }
         yaml::read(&root, report, |keys| self.keys(keys));
         if let Some(routes) = root.get("routes") {

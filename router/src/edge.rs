@@ -86,7 +86,7 @@ impl Edge {
             loads: Arc::clone(&loads),
         };
         for (index, (inbox, asks)) in inboxes.into_iter().zip(asks).enumerate() {
-            let seat = Seat {
+            let seat = WorkerThread {
                 parts: Parts {
                     index,
                     shared: shared.clone(),
@@ -140,7 +140,7 @@ impl Edge {
     }
 
     /// Waits until every connection has ended after [`drain`](Self::drain) or
-    /// [`close`](Self::close), but no longer than `limit`. Says whether they have.
+    /// [`close`](Self::close), but no longer than `limit`. Returns whether they have.
     pub async fn finished(&self, limit: Duration) -> bool {
         let ended = async {
             while !self.threads.iter().all(JoinHandle::is_finished) {
@@ -171,7 +171,7 @@ impl Drop for Edge {
 }
 
 /// What one worker thread begins with.
-struct Seat {
+struct WorkerThread {
     parts: Parts,
     listeners: Vec<Arc<Listener>>,
     crew: Crew,
@@ -181,7 +181,7 @@ struct Seat {
     phase: Shutdown,
 }
 
-impl Seat {
+impl WorkerThread {
     /// Runs the worker until its phase says stop, or says close and its last connection has ended.
     /// Its tasks belong to its event loop and end with it.
     async fn run(self) {

@@ -29,7 +29,7 @@ use router_core::headers::sender::Sender;
 use router_core::http1::request::RequestParser;
 
 use self::head::Arrived;
-use self::limits::RouteLimits;
+use self::limits::ExchangeLimits;
 use self::record::Record;
 use self::request::Request;
 use crate::config::settings::Settings;
@@ -56,7 +56,7 @@ pub(crate) async fn run(slot: Rc<Slot<Job, After>>) -> Infallible {
                 behind: None,
             },
             sender: Sender::default(),
-            limits: RouteLimits::unknown(),
+            limits: ExchangeLimits::unknown(),
             tried: scratch.tried,
             forwarded_for: scratch.forwarded_for,
         };
@@ -95,7 +95,7 @@ struct Exchange {
     /// Who sent the request.
     sender: Sender,
     /// What the route allows; of no route as long as none is known.
-    limits: RouteLimits,
+    limits: ExchangeLimits,
     /// Endpoints that failed this request.
     tried: Vec<EndpointId>,
     /// `X-Forwarded-For` as it was sent, for the log.

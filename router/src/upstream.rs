@@ -20,7 +20,7 @@ use crate::io::socket::{Peeked, Socket};
 /// The idle connections of one worker, the last used first out.
 #[derive(Debug)]
 pub(crate) struct IdlePool {
-    by_endpoint: RefCell<HashMap<EndpointId, Vec<Idle>, FixedState>>,
+    by_endpoint: RefCell<HashMap<EndpointId, Vec<IdleConnection>, FixedState>>,
     count: Cell<usize>,
     most: usize,
     most_per_endpoint: usize,
@@ -28,7 +28,7 @@ pub(crate) struct IdlePool {
 }
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     socket: Socket,
     since: Tick,
 }
@@ -77,7 +77,7 @@ impl IdlePool {
         let kept = all.entry(endpoint).or_default();
         if kept.len() < self.most_per_endpoint {
             self.count.set(self.count.get() + 1);
-            kept.push(Idle { socket, since: now });
+            kept.push(IdleConnection { socket, since: now });
         }
     }
 

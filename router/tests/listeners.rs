@@ -70,7 +70,7 @@ fn a_backend_that_is_named_by_its_host() {
     }
 }
 
-/// Sends `header` before a request, to a listener of that mode, and says what came of it.
+/// Sends `header` before a request, to a listener of that mode, and returns what came of it.
 fn with_proxy_header(mode: &str, header: &[u8]) -> Result<Option<String>, ()> {
     let backend = Backend::start(script::hello("hi"));
     let listener = format!("listeners: [{{address: \"127.0.0.1:0\", proxy_protocol: {mode}}}]");

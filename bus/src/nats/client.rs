@@ -45,7 +45,7 @@ pub(super) enum Command {
         payload: Bytes,
     },
     /// Deliver what this pattern selects, on this connection and every later one.
-    Subscribe(u64, Entry),
+    Subscribe(u64, Interest),
     /// Deliver it no longer.
     Unsubscribe(u64),
     /// Say when all that was published before is with the operating system.
@@ -54,7 +54,7 @@ pub(super) enum Command {
 
 /// One subscription.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Interest {
     pub(super) pattern: Address,
     pub(super) sender: mpsc::Sender<Arrival>,
     /// The bytes that wait for its reader.
@@ -74,7 +74,7 @@ pub(super) struct Client {
     trust: Option<Arc<ClientConfig>>,
     choice: Choice,
     discovered: Vec<Server>,
-    subscriptions: BTreeMap<u64, Entry>,
+    subscriptions: BTreeMap<u64, Interest>,
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
 }
@@ -257,7 +257,7 @@ impl Client {
         }
     }
 
-    /// Does what the bytes that arrived ask for. Says whether there was anything whole in them.
+    /// Does what the bytes that arrived ask for. Returns whether there was anything whole in them.
     fn hear(&mut self, inlet: &mut Inlet, outlet: &mut Outlet) -> Result<bool, String> {
         let mut heard = false;
         let mut dropped = 0;
@@ -287,7 +287,7 @@ impl Client {
         ended
     }
 
-    /// Hands a message to its reader, and says whether there was room.
+    /// Hands a message to its reader, and returns whether there was room.
     fn deliver(&mut self, arrival: Arrival, outlet: &mut Outlet) -> bool {
         let id = arrival.subscription;
         let Some(entry) = self.subscriptions.get(&id) else {
@@ -370,7 +370,7 @@ impl Client {
     }
 }
 
-fn subscribe(outlet: &mut Outlet, id: u64, entry: &Entry) {
+fn subscribe(outlet: &mut Outlet, id: u64, entry: &Interest) {
     outlet.line(&["SUB", &entry.pattern, &id.to_string()]);
 }
 

@@ -8,9 +8,9 @@ use tokio::task::spawn_blocking;
 
 /// Whether the run still wants the work.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted(Arc<AtomicBool>);
+pub(super) struct KeepGoing(Arc<AtomicBool>);
 
-impl Wanted {
+impl KeepGoing {
     /// Whether the work is to go on.
     pub(super) fn holds(&self) -> bool {
         !self.0.load(Relaxed)
@@ -18,7 +18,7 @@ impl Wanted {
 }
 
 /// Tells the work that nobody waits for it.
-struct Interrupted(Wanted);
+struct Interrupted(KeepGoing);
 
 impl Drop for Interrupted {
     fn drop(&mut self) {
@@ -28,9 +28,9 @@ impl Drop for Interrupted {
 
 /// Does the work. The kit's fixtures panic when they cannot be had: that is the error.
 pub(super) async fn work<T: Send + 'static>(
-    work: impl FnOnce(&Wanted) -> T + Send + 'static,
+    work: impl FnOnce(&KeepGoing) -> T + Send + 'static,
 ) -> Result<T> {
-    let wanted = Wanted::default();
+    let wanted = KeepGoing::default();
     let interrupted = Interrupted(wanted.clone());
     let done = spawn_blocking(move || work(&wanted)).await;
     drop(interrupted);

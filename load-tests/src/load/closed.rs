@@ -76,7 +76,7 @@ impl Wrk {
                 String::from_utf8_lossy(&output.stderr)
             );
         };
-        Ok(serde_json::from_str::<Summary>(json)?.done(closed.upload))
+        Ok(serde_json::from_str::<WrkSummary>(json)?.done(closed.upload))
     }
 }
 
@@ -113,7 +113,7 @@ end
 
 /// What the script prints. Times are microseconds.
 #[derive(Deserialize)]
-struct Summary {
+struct WrkSummary {
     requests: u64,
     bytes: u64,
     micros: u64,
@@ -122,7 +122,7 @@ struct Summary {
     p99: u64,
 }
 
-impl Summary {
+impl WrkSummary {
     fn done(&self, upload: usize) -> Done {
         let bytes = if upload > 0 {
             self.requests * upload as u64
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn summaries_become_figures() {
-        let summary: Summary = serde_json::from_str(
+        let summary: WrkSummary = serde_json::from_str(
             r#"{"requests":100,"bytes":2000,"micros":2000000,"failed":1,"p50":250,"p99":1500}"#,
         )
         .unwrap();

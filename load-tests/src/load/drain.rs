@@ -8,7 +8,7 @@ use tests_kit::load::How;
 use tests_kit_router::RouterProgram;
 use tests_kit_router::drains::{self, Drained};
 
-use super::blocking::{self, Wanted};
+use super::blocking::{self, KeepGoing};
 use crate::measure::Measure;
 use crate::rounds::Figures;
 use crate::rounds::Table;
@@ -77,7 +77,7 @@ fn told(drained: &Drained) -> impl Iterator<Item = String> {
 async fn drain(count: usize, wait: Duration, site: &Site) -> Result<Drained> {
     let haproxy = HaproxyProgram::find().context("haproxy is not installed")?;
     let (program, core) = (site.router.clone(), site.cores.proxy);
-    blocking::work(move |wanted: &Wanted| {
+    blocking::work(move |wanted: &KeepGoing| {
         let start = |program: &RouterProgram, yaml: &str| core.run(|| program.start(yaml));
         let drains = drains::Plan {
             start: &start,

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use tests_kit_router::RouterProgram;
 use tests_kit_router::hostile::{COLUMNS, PEERS, Row, Times, meet};
 
-use super::blocking::{self, Wanted};
+use super::blocking::{self, KeepGoing};
 use crate::measure::Measure;
 use crate::rounds::Figures;
 use crate::rounds::Table;
@@ -32,7 +32,7 @@ pub(super) async fn measure(
     let (program, core) = (site.router.clone(), site.cores.proxy);
     let attack = Duration::from_secs(meeting.seconds.into());
     let peers = PEERS.get(..peers).unwrap_or(PEERS);
-    let rows = blocking::work(move |wanted: &Wanted| {
+    let rows = blocking::work(move |wanted: &KeepGoing| {
         let program = RouterProgram::new(&program);
         let start = |program: &RouterProgram, yaml: &str| core.run(|| program.start(yaml));
         let times = Times {

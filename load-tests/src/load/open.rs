@@ -88,7 +88,7 @@ impl Oha {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Output {
-    summary: Summary,
+    summary: OhaSummary,
     latency_percentiles: Percentiles,
     status_code_distribution: BTreeMap<String, u64>,
     error_distribution: BTreeMap<String, u64>,
@@ -96,7 +96,7 @@ struct Output {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+struct OhaSummary {
     requests_per_sec: f64,
     total_data: u64,
 }

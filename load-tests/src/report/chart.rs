@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::measure::{Figure, Spread};
+use crate::measure::{Spread, ThreeDigits};
 use crate::peer::Kind;
 
 /// The style of every chart, once per page or within a picture that stands alone.
@@ -298,7 +298,7 @@ impl Axis {
     /// A tick with as many decimals as its step needs.
     fn label(&self, tick: f64) -> String {
         if self.step >= 1000.0 && tick > 0.0 {
-            return Figure(tick).to_string();
+            return ThreeDigits(tick).to_string();
         }
         let decimals = if self.step >= 1.0 {
             0

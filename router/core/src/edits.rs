@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{blocks, decimal};
+use crate::{byte_scan, decimal};
 
 /// What changes in a head. Reused from message to message.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Edits {
     /// Adds a piece of a value.
     pub fn add_value(&mut self, value: &[u8]) {
         // Everything that ends a line is below this, and nothing else that is usual.
-        if blocks::any(value, |block| blocks::below(block, b'\r' + 1)) {
+        if byte_scan::any(value, |block| byte_scan::below(block, b'\r' + 1)) {
             self.added.extend(
                 value
                     .iter()

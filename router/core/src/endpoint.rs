@@ -172,7 +172,7 @@ impl Endpoint {
     }
 
     /// Renews the claim if the message with that digest is what last said what is known, on the
-    /// bus. Says whether it is.
+    /// bus. Returns whether it is.
     pub fn renew_if_said(&self, digest: Digest, now: Tick) -> bool {
         let repeated = self.origin() == Origin::Bus && self.said.is(digest);
         if repeated {

@@ -6,11 +6,11 @@ use std::fmt;
 /// A page with places for the facts of one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorPage {
-    pieces: Vec<Piece>,
+    pieces: Vec<Part>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum Part {
     Text(String),
     Status,
     StatusText,
@@ -66,15 +66,15 @@ impl ErrorPage {
             } else {
                 before
             };
-            pieces.push(Piece::Text(before.to_owned()));
+            pieces.push(Part::Text(before.to_owned()));
             trims = action.ends_with(" -");
             let action = action.strip_prefix("- ").unwrap_or(action);
             let action = action.strip_suffix(" -").unwrap_or(action).trim();
-            pieces.extend(Piece::of(action).ok_or_else(|| bad(action))?);
+            pieces.extend(Part::of(action).ok_or_else(|| bad(action))?);
             rest = behind;
         }
         let rest = if trims { rest.trim_start() } else { rest };
-        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.push(Part::Text(rest.to_owned()));
         Ok(Self { pieces })
     }
 
@@ -84,19 +84,19 @@ impl ErrorPage {
         let mut page = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => page.push_str(text),
-                Piece::Status => page.push_str(&status.to_string()),
-                Piece::StatusText => escape(reason, &mut page),
-                Piece::Message => escape(message, &mut page),
-                Piece::RouterError => escape(router_error, &mut page),
-                Piece::Nothing => {}
+                Part::Text(text) => page.push_str(text),
+                Part::Status => page.push_str(&status.to_string()),
+                Part::StatusText => escape(reason, &mut page),
+                Part::Message => escape(message, &mut page),
+                Part::RouterError => escape(router_error, &mut page),
+                Part::Nothing => {}
             }
         }
         page
     }
 }
 
-impl Piece {
+impl Part {
     /// The piece behind an action; nothing for a comment.
     fn of(action: &str) -> Option<Option<Self>> {
         let piece = match action {

@@ -5,7 +5,7 @@
 
 pub mod names;
 
-use crate::blocks::is_name;
+use crate::byte_scan::is_name;
 
 /// A range of bytes in the buffer that a head was parsed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 pub mod access_log;
 pub mod balance;
-mod blocks;
+mod byte_scan;
 pub mod cidr;
 pub mod coalesce;
 pub mod decimal;

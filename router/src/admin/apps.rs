@@ -23,12 +23,12 @@ pub(super) struct Apps(Mutex<Looks>);
 struct Looks {
     counted: Option<Instant>,
     counts: HashMap<Box<str>, u64>,
-    report: Arc<Report>,
+    report: Arc<AppFigures>,
 }
 
 /// What a look showed.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct AppFigures {
     /// Apps in the table.
     pub(super) apps: u64,
     /// Those with the most requests since the look before.
@@ -38,7 +38,7 @@ pub(super) struct Report {
 impl Apps {
     /// Looks at the table, unless somebody just did. Milliseconds for a large table: call it off
     /// the event loop.
-    pub(super) fn look(&self, table: &RouteTable) -> Arc<Report> {
+    pub(super) fn look(&self, table: &RouteTable) -> Arc<AppFigures> {
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let elapsed = looks.counted.map(|then| now - then);
@@ -73,10 +73,10 @@ fn report(
     before: &HashMap<Box<str>, u64>,
     now: &HashMap<Box<str>, u64>,
     elapsed: Option<Duration>,
-) -> Report {
+) -> AppFigures {
     let apps = now.len() as u64;
     let Some(elapsed) = elapsed else {
-        return Report {
+        return AppFigures {
             apps,
             top: Vec::new(),
         };
@@ -102,7 +102,7 @@ fn report(
             rpm: rate(requests) * 60.0,
         })
         .collect();
-    Report { apps, top }
+    AppFigures { apps, top }
 }
 
 #[cfg(test)]

@@ -15,14 +15,14 @@ const MOST: usize = 5_000;
 const USUAL: usize = 200;
 
 #[derive(Deserialize)]
-pub(super) struct Wish {
+pub(super) struct ConnectionsQuery {
     /// Connections of each worker in the answer.
     limit: Option<usize>,
 }
 
 pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
-    Query(wish): Query<Wish>,
+    Query(wish): Query<ConnectionsQuery>,
 ) -> Json<Connections> {
     let limit = wish.limit.unwrap_or(USUAL).min(MOST);
     let (connections, silent_workers) = admin.shared.connections.list(limit).await;

@@ -19,7 +19,7 @@ use component::threads;
 use self::events::{EVENTS, OUR_EVENTS};
 use super::Admin;
 use super::varz::look;
-use crate::observe::health::State as Health;
+use crate::observe::health::HealthState as Health;
 use crate::observe::metrics::{LOOKUP_NANOS, RegistryMetrics, StatusGroup, Totals};
 
 /// Bounds of `latency`, in microseconds: those of gorouter's last histogram, and two above them.

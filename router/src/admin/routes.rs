@@ -24,13 +24,16 @@ use super::Admin;
 const CHUNK: usize = 32 * 1024;
 
 #[derive(Deserialize)]
-pub(super) struct Wish {
+pub(super) struct RoutesQuery {
     /// Only the routes of this host, or with a leading `.` of all hosts that end so.
     host: Option<String>,
 }
 
 /// Streams the table as it was when the request came.
-pub(super) async fn list(State(admin): State<Arc<Admin>>, Query(wish): Query<Wish>) -> Response {
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Query(wish): Query<RoutesQuery>,
+) -> Response {
     let Ok(permit) = Arc::clone(&admin.walks).try_acquire_owned() else {
         let why = "as many lists as there may be are under way\n";
         return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
@@ -63,13 +66,13 @@ fn sorted(table: &RouteTable, host: Option<&str>) -> Vec<Arc<Pool>> {
 /// The JSON of some pools, in pieces.
 struct Chunks {
     pools: std::vec::IntoIter<Arc<Pool>>,
-    stage: Stage,
+    stage: Position,
     /// Held until the last piece is made, or the caller goes away.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(PartialEq)]
-enum Stage {
+enum Position {
     Opening,
     Routes,
     Done,
@@ -79,7 +82,7 @@ impl Chunks {
     fn new(pools: Vec<Arc<Pool>>, permit: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             pools: pools.into_iter(),
-            stage: Stage::Opening,
+            stage: Position::Opening,
             _permit: permit,
         }
     }
@@ -90,23 +93,23 @@ impl Iterator for Chunks {
 
     fn next(&mut self) -> Option<Bytes> {
         let mut out = Vec::with_capacity(CHUNK + CHUNK / 8);
-        while self.stage != Stage::Done && out.len() < CHUNK {
+        while self.stage != Position::Done && out.len() < CHUNK {
             let Some(pool) = self.pools.next() else {
-                let end: &[u8] = if self.stage == Stage::Opening {
+                let end: &[u8] = if self.stage == Position::Opening {
                     b"{}"
                 } else {
                     b"}"
                 };
                 out.extend_from_slice(end);
-                self.stage = Stage::Done;
+                self.stage = Position::Done;
                 break;
             };
-            out.push(if self.stage == Stage::Opening {
+            out.push(if self.stage == Position::Opening {
                 b'{'
             } else {
                 b','
             });
-            self.stage = Stage::Routes;
+            self.stage = Position::Routes;
             route(&pool, &mut out);
         }
         (!out.is_empty()).then(|| out.into())

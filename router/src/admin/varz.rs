@@ -16,7 +16,7 @@ use router_core::access_log::timestamp;
 use router_core::rates::Rates;
 
 use super::Admin;
-use super::apps::Report;
+use super::apps::AppFigures;
 use crate::observe::metrics::{Event, RegistryMetrics, StatusGroup, Totals};
 
 /// Requests a second, in all and by component.
@@ -67,7 +67,7 @@ where
     }
 }
 
-fn varz(admin: &Admin, totals: &Totals, report: &Report, usage: Usage) -> Varz {
+fn varz(admin: &Admin, totals: &Totals, report: &AppFigures, usage: Usage) -> Varz {
     let uptime = admin.uptime();
     let rates = admin.rates.lock().unwrap_or_else(PoisonError::into_inner);
     let [one, five, fifteen] = rates.all.per_second();

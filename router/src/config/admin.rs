@@ -6,7 +6,7 @@ use component::address::collide;
 use component::admin::Credentials;
 use component::yaml::{Keys, Node, Output, Report, Value};
 
-use super::Listener;
+use super::ListenerConfig;
 
 /// Who may ask the router about itself, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Default for AdminConfig {
 }
 
 impl AdminConfig {
-    pub(super) fn keys(&mut self, listeners: &[Listener], keys: &mut Keys<'_>) {
+    pub(super) fn keys(&mut self, listeners: &[ListenerConfig], keys: &mut Keys<'_>) {
         keys.title("Admin endpoints");
         keys.section(
             "status",
@@ -66,7 +66,7 @@ impl AdminConfig {
         }
     }
 
-    fn status_keys(&mut self, listeners: &[Listener], keys: &mut Keys<'_>) {
+    fn status_keys(&mut self, listeners: &[ListenerConfig], keys: &mut Keys<'_>) {
         let mut host = self.status.map_or(LOOPBACK, |address| address.ip());
         let mut port = StatusPort(self.status.map(|address| address.port()));
         keys.key(
@@ -120,7 +120,7 @@ impl AdminConfig {
         self.credentials = (!user.is_empty()).then_some(Credentials { user, password });
     }
 
-    fn address_keys(&mut self, listeners: &[Listener], keys: &mut Keys<'_>) {
+    fn address_keys(&mut self, listeners: &[ListenerConfig], keys: &mut Keys<'_>) {
         let (mut host, mut port) = (self.address.ip(), self.address.port());
         keys.key("host", "Its address.", &mut host);
         keys.key("port", "Its port.", &mut port);
@@ -134,7 +134,7 @@ impl AdminConfig {
     }
 }
 
-fn taken(listeners: &[Listener], address: SocketAddr) -> bool {
+fn taken(listeners: &[ListenerConfig], address: SocketAddr) -> bool {
     listeners
         .iter()
         .filter_map(|l| l.address.tcp())

@@ -14,7 +14,7 @@ const DEFAULT_PORT: u16 = 8081;
 
 /// One address that takes client connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub struct ListenerConfig {
     /// The address. `[::]` takes IPv4 as well.
     pub address: ListenAddress,
     /// Whether connections begin with a PROXY header.
@@ -33,7 +33,7 @@ pub enum ProxyProtocol {
     Required,
 }
 
-impl Listener {
+impl ListenerConfig {
     /// A plain listener on every local address.
     #[must_use]
     pub const fn on_port(port: u16) -> Self {
@@ -44,13 +44,13 @@ impl Listener {
     }
 }
 
-impl Default for Listener {
+impl Default for ListenerConfig {
     fn default() -> Self {
         Self::on_port(DEFAULT_PORT)
     }
 }
 
-impl Item for Listener {
+impl Item for ListenerConfig {
     fn keys(&mut self, keys: &mut Keys<'_>) {
         let named = keys.key("address", "", &mut self.address);
         if keys.reading() && !named {
@@ -154,7 +154,7 @@ fn private_networks() -> CidrSet {
 }
 
 /// `listeners` and the keys of gorouter that stand for it.
-pub(super) fn listener_keys(listeners: &mut Vec<Listener>, keys: &mut Keys<'_>) {
+pub(super) fn listener_keys(listeners: &mut Vec<ListenerConfig>, keys: &mut Keys<'_>) {
     keys.title("Listeners");
     let own = keys.list(
         "listeners",
@@ -189,15 +189,15 @@ pub(super) fn listener_keys(listeners: &mut Vec<Listener>, keys: &mut Keys<'_>) 
         } else {
             ProxyProtocol::Off
         };
-        *listeners = vec![Listener {
+        *listeners = vec![ListenerConfig {
             proxy_protocol,
-            ..Listener::on_port(port)
+            ..ListenerConfig::on_port(port)
         }];
     }
 }
 
 /// The first address that an earlier listener has already.
-fn taken_twice(listeners: &[Listener]) -> Option<&ListenAddress> {
+fn taken_twice(listeners: &[ListenerConfig]) -> Option<&ListenAddress> {
     let overlap = |a: &ListenAddress, b: &ListenAddress| match (a.tcp(), b.tcp()) {
         (Some(a), Some(b)) => collide(a, b),
         _ => a == b,

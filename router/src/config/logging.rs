@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use component::telemetry::{Level, Lines, Output, Timestamp};
+use component::telemetry::{Level, Lines, LogOutput, Timestamp};
 use component::yaml::Keys;
 use router_core::access_log::{ExtraField, Format, RedactQuery, Style};
 
@@ -28,7 +28,7 @@ pub struct LoggingConfig {
     /// Least important level that is written.
     pub level: Level,
     /// Where it goes.
-    pub output: Output,
+    pub output: LogOutput,
     /// JSON or text.
     pub lines: Lines,
     /// How times are written.
@@ -83,7 +83,7 @@ impl LoggingConfig {
             "stdout or stderr. In a file without any key of ours it is stdout, where gorouter's tools \
              look for it. Whole lines of the access log may stand between those of this one.",
             &mut self.output,
-            &[("stderr", Output::Stderr), ("stdout", Output::Stdout)],
+            &[("stderr", LogOutput::Stderr), ("stdout", LogOutput::Stdout)],
         );
         keys.section("format", "How a line looks.", |keys| {
             keys.choice(

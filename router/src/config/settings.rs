@@ -8,7 +8,7 @@ use router_core::cidr::CidrSet;
 use router_core::edits::MOST_FIELDS;
 use router_core::error_page::ErrorPage;
 use router_core::field::names::FieldNames;
-use router_core::headers::request::{ClientCert, Rules};
+use router_core::headers::request::{ClientCert, RequestRules};
 use router_core::headers::response;
 use router_core::headers::via::Via;
 use router_core::http1::Limits;
@@ -28,7 +28,7 @@ pub struct Settings {
     /// How backends are treated.
     pub backend: BackendSettings,
     /// Header rules.
-    pub rules: Rules,
+    pub rules: RequestRules,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: CidrSet,
     /// The `User-Agent` that asks for this router's health; empty for none.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// The page for messages of the router's own.
     pub error_page: Option<ErrorPage>,
     /// What the operator wants changed in every response.
-    pub response_rules: response::Rules,
+    pub response_rules: response::ResponseRules,
 }
 
 impl Settings {
@@ -105,9 +105,9 @@ impl Settings {
     }
 }
 
-fn rules(config: &Config) -> Rules {
+fn rules(config: &Config) -> RequestRules {
     let headers = &config.headers;
-    Rules {
+    RequestRules {
         prevent_x_spoofing: config.client.prevent_x_spoofing,
         force_forwarded_proto_https: headers.forwarded_proto == ForwardedProto::ForceHttps,
         sanitize_forwarded_proto: headers.forwarded_proto == ForwardedProto::Sanitize,
@@ -133,11 +133,11 @@ fn router_name() -> String {
     format!("switchyard-{:016x}", fastrand::u64(..))
 }
 
-fn response_rules(config: &Config) -> response::Rules {
+fn response_rules(config: &Config) -> response::ResponseRules {
     let headers = &config.headers;
     let removed = headers.remove_from_response.iter();
     let added = headers.add_to_response.iter();
-    response::Rules::new(
+    response::ResponseRules::new(
         removed.map(|field| field.name.as_str()),
         added.map(|field| (field.name.as_str(), field.value.as_str())),
     )

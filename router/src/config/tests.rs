@@ -53,7 +53,7 @@ fn a_file_that_says_nothing_is_refused() {
 #[test]
 fn a_file_that_says_little_is_the_default() {
     let mut expected = Config::default();
-    expected.logging.output = Output::Stdout;
+    expected.logging.output = LogOutput::Stdout;
     assert_eq!(config("port: 8081"), expected);
     assert_eq!(config("workers: auto"), Config::default());
 }
@@ -92,9 +92,9 @@ fn a_gorouter_yml_is_accepted_as_it_is() {
     let config = config(GOROUTER);
     assert_eq!(
         config.listeners,
-        [Listener {
+        [ListenerConfig {
             proxy_protocol: ProxyProtocol::Optional,
-            ..Listener::on_port(80)
+            ..ListenerConfig::on_port(80)
         }]
     );
     assert_eq!(config.headers.trace_key, Some(Secret::new("22")));
@@ -307,7 +307,7 @@ const NO_BUS: &str =
 fn keys_of_our_own() {
     let Loaded { config, warnings } = load(OWN);
     assert_eq!(warnings, [format!("router.yml:10: {NO_BUS}")]);
-    assert_eq!(config.listeners, [Listener::on_port(8080)]);
+    assert_eq!(config.listeners, [ListenerConfig::on_port(8080)]);
     assert_eq!(config.workers.count(), 2);
     assert!(config.client.trusted_proxies.contains([10, 1, 1, 1].into()));
     assert!(
@@ -849,11 +849,11 @@ fn what_gorouter_takes_is_taken() {
 #[test]
 fn the_log_goes_where_its_readers_look() {
     let output = |text: &str| config(text).logging.output;
-    assert_eq!(output("port: 80"), Output::Stdout);
-    assert_eq!(output(GOROUTER), Output::Stdout);
-    assert_eq!(output("workers: 2"), Output::Stderr);
-    assert_eq!(output("logging: {output: stdout}"), Output::Stdout);
-    assert_eq!(output("logging: {output: stderr}"), Output::Stderr);
+    assert_eq!(output("port: 80"), LogOutput::Stdout);
+    assert_eq!(output(GOROUTER), LogOutput::Stdout);
+    assert_eq!(output("workers: 2"), LogOutput::Stderr);
+    assert_eq!(output("logging: {output: stdout}"), LogOutput::Stdout);
+    assert_eq!(output("logging: {output: stderr}"), LogOutput::Stderr);
     assert_eq!(
         config("logging: {format: {lines: text}}").logging.lines,
         Lines::Text

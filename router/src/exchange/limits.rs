@@ -14,7 +14,7 @@ pub(super) const NEVER: Tick = Tick::from_millis(u64::MAX - 1);
 
 /// The limits of one exchange: those of its route where it has its own, else the operator's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RouteLimits {
+pub(super) struct ExchangeLimits {
     /// When the whole exchange is to be over.
     pub(super) end: Tick,
     /// The time for connecting.
@@ -27,7 +27,7 @@ pub(super) struct RouteLimits {
     write_stall: Duration,
 }
 
-impl RouteLimits {
+impl ExchangeLimits {
     /// Works them out for a request that began at `began`.
     ///
     /// A route with a `first_byte` timeout of its own is not held to the limit on whole exchanges,
@@ -119,7 +119,7 @@ mod tests {
 
     /// The limits of a request with these fields, by an operator who gives whole exchanges 60 s,
     /// first bytes 40 s, dials 5 s, those of upgrades 7 s, and bodies 100 bytes.
-    fn limits(policy: Option<RoutePolicy>, fields: &str) -> RouteLimits {
+    fn limits(policy: Option<RoutePolicy>, fields: &str) -> ExchangeLimits {
         let mut settings = Settings::new(&Config::default(), None, String::new());
         settings.backend.request = seconds(60);
         settings.backend.first_byte = seconds(40);
@@ -131,7 +131,7 @@ mod tests {
         parser.begin(0);
         let parsed = parser.advance(text.as_bytes(), &settings.client.limits);
         assert_eq!(parsed, Ok(true));
-        RouteLimits::new(&settings, policy.as_ref(), parser.head(), BEGAN)
+        ExchangeLimits::new(&settings, policy.as_ref(), parser.head(), BEGAN)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use router_core::instance::{self, Asked};
 use router_core::pool::{NoEndpoint, Pool, Want};
 use router_core::table::RouteTable;
 
-use super::limits::RouteLimits;
+use super::limits::ExchangeLimits;
 use super::request::Request;
 use crate::config::settings::Settings;
 use crate::worker::Worker;
@@ -24,7 +24,7 @@ pub(super) struct Selected {
     /// Counts the exchange at the endpoint.
     pub(super) in_flight: InFlight,
     /// What the route allows the exchange.
-    pub(super) limits: RouteLimits,
+    pub(super) limits: ExchangeLimits,
 }
 
 /// Looks the route up in the table of this moment and chooses an endpoint that was not `tried`. The
@@ -43,7 +43,7 @@ pub(super) fn select(
     let table = worker.shared.routes.load();
     let found = lookup(worker, &table, request, entropy.is_multiple_of(TIMED));
     let policy = found.and_then(|pool| pool.policy());
-    let limits = RouteLimits::new(settings, policy, request.head(), began);
+    let limits = ExchangeLimits::new(settings, policy, request.head(), began);
     if request
         .body_length()
         .is_some_and(|length| length > limits.max_body)

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use component::tick::Tick;
 use router_core::failure::Failure;
-use router_core::headers::request::{self, Rules};
+use router_core::headers::request::{self, RequestRules};
 use router_core::http1::framing::BodyLength;
 
 use super::Exchange;
@@ -35,7 +35,12 @@ pub(super) enum Upload {
 impl Upload {
     /// What is to be sent of the body beyond what goes with the head. `most`: payload bytes that it
     /// may have.
-    pub(super) fn new(request: &Request, rules: &Rules, buffers: &Rc<Buffers>, most: u64) -> Self {
+    pub(super) fn new(
+        request: &Request,
+        rules: &RequestRules,
+        buffers: &Rc<Buffers>,
+        most: u64,
+    ) -> Self {
         let head = request.head();
         let relay = match head.body {
             BodyLength::Exact(length) => {

@@ -28,12 +28,12 @@ pub(crate) struct Deadlines {
 
 #[derive(Debug, Default)]
 struct Slots {
-    all: Vec<Slot>,
+    all: Vec<Waiter>,
     free: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Waiter {
     due: u64,
     expired: bool,
     waker: Option<Waker>,
@@ -57,7 +57,7 @@ impl Deadlines {
     #[must_use]
     pub(crate) fn issue(self: &Rc<Self>) -> Deadline {
         let slots = &mut *self.slots.borrow_mut();
-        let slot = Slot {
+        let slot = Waiter {
             due: NEVER,
             expired: false,
             waker: None,
@@ -123,7 +123,7 @@ impl Deadlines {
     }
 }
 
-impl Slot {
+impl Waiter {
     fn pass(&mut self) {
         self.due = NEVER;
         self.expired = true;

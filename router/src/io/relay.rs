@@ -300,7 +300,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes the payload out of what was read and makes it the next write. Says whether that was
+    /// Takes the payload out of what was read and makes it the next write. Returns whether that was
     /// of use: the rest may be a line that is not complete, and waits for more bytes.
     fn decode(&mut self) -> Result<bool, Broken> {
         let Some(buffer) = &mut self.buffer else {
@@ -341,7 +341,7 @@ impl Relay {
         long || self.splice.is_some()
     }
 
-    /// Moves a pipe full. Says whether that was possible: if not, there are no pipes to be had.
+    /// Moves a pipe full. Returns whether that was possible: if not, there are no pipes to be had.
     fn poll_splice(
         &mut self,
         cx: &mut Context<'_>,

@@ -17,7 +17,7 @@ use component::threads;
 use router_core::access_log::{Entry, Format};
 
 use self::file::LogFile;
-use self::writer::Writer;
+use self::writer::LogWriter;
 use crate::config::AccessLogConfig;
 
 /// A chunk is sent when it holds this many bytes ...
@@ -34,11 +34,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 pub struct AccessLog {
     format: Arc<Format>,
     state: Arc<LogState>,
-    running: Option<Running>,
+    running: Option<WriterThread>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct WriterThread {
     queue: SyncSender<Chunk>,
     /// Behind a lock only because a receiver is not `Sync`; one thread asks once.
     finished: Mutex<Receiver<()>>,
@@ -100,7 +100,7 @@ impl AccessLog {
         let file = config.file.clone().map(LogFile::open).transpose()?;
         let (queue, chunks) = sync_channel(QUEUE);
         let (done, finished) = sync_channel(1);
-        let writer = Writer::new(file, config.stdout, Arc::clone(&state));
+        let writer = LogWriter::new(file, config.stdout, Arc::clone(&state));
         let thread = threads::spawn("access-log", move || {
             writer.run(&chunks);
             // Nobody listens any more when the limit of `stop` has passed.
@@ -109,7 +109,7 @@ impl AccessLog {
         Ok(Self {
             format,
             state,
-            running: Some(Running {
+            running: Some(WriterThread {
                 queue,
                 finished: Mutex::new(finished),
                 thread,
@@ -144,7 +144,7 @@ impl AccessLog {
     pub fn stop(mut self) -> bool {
         self.state.stopping.store(true, Relaxed);
         self.wake();
-        let Some(Running {
+        let Some(WriterThread {
             queue,
             finished,
             thread,

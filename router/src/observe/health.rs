@@ -19,7 +19,7 @@ pub struct Health {
 
 /// The state of a router as a load balancer should see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum HealthState {
     /// It serves, but does not know its routes yet.
     Initializing(&'static str),
     /// It serves and wants traffic.
@@ -28,7 +28,7 @@ pub enum State {
     Degraded(&'static str),
 }
 
-impl State {
+impl HealthState {
     /// The reason for not being healthy.
     pub const fn reason(self) -> Option<&'static str> {
         match self {
@@ -100,16 +100,16 @@ impl Health {
     }
 
     /// The state now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> HealthState {
         let facts = self.facts.load(Relaxed);
         if facts & DRAINING != 0 {
-            State::Degraded("draining")
+            HealthState::Degraded("draining")
         } else if facts & ROUTES_KNOWN != 0 {
-            State::Healthy
+            HealthState::Healthy
         } else if facts & BUS_UP == 0 {
-            State::Initializing("no snapshot and not connected to the bus")
+            HealthState::Initializing("no snapshot and not connected to the bus")
         } else {
-            State::Initializing("no snapshot and the start delay has not passed")
+            HealthState::Initializing("no snapshot and the start delay has not passed")
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
         health.bus_known().await;
     }
 
-    /// Polls a future, and says whether it is ready.
+    /// Polls a future, and returns whether it is ready.
     fn polled<'a>(
         mut future: std::pin::Pin<&'a mut (impl Future<Output = ()> + 'a)>,
     ) -> impl FnMut() -> bool + 'a {

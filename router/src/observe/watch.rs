@@ -1,7 +1,7 @@
 //! Following the requests of one host while they happen.
 //!
 //! Free when nobody listens: a request then costs one relaxed load. When somebody does, a sample
-//! of the host's finished requests is offered to a bounded queue; a slow listener is told how
+//! of the host's finished requests is offered to a bounded queue; a slow watcher is told how
 //! many it missed and never holds up a request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -13,24 +13,24 @@ use router_core::endpoint::Endpoint;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// Requests a second that one listener is shown. The rest is counted as missed.
+/// Requests a second that one watcher is shown. The rest is counted as missed.
 const SAMPLE: u64 = 100;
-/// Requests that may wait for a slow listener. At one more the newest is dropped and counted.
+/// Requests that may wait for a slow watcher. At one more the newest is dropped and counted.
 const QUEUE: usize = 256;
 /// Attempts that are shown of one request.
 const ATTEMPTS: usize = 16;
 
-/// The listeners of this process.
+/// The watchers of this process.
 #[derive(Debug, Default)]
 pub struct Watch {
     wanted: AtomicBool,
-    listeners: ArcSwap<Vec<Arc<Listener>>>,
-    /// Held while the list of listeners is replaced, never by a request.
+    watchers: ArcSwap<Vec<Arc<Watcher>>>,
+    /// Held while the list of watchers is replaced, never by a request.
     changing: Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Listener {
+struct Watcher {
     /// Lower case, without a port.
     host: Box<[u8]>,
     queue: mpsc::Sender<Arc<str>>,
@@ -84,17 +84,17 @@ impl Watch {
         let host = without_port(entry.host);
         let second = entry.started_unix_nanos / 1_000_000_000;
         let mut shown: Option<Arc<str>> = None;
-        for listener in self.listeners.load().iter() {
-            if !listener.host.eq_ignore_ascii_case(host) {
+        for watcher in self.watchers.load().iter() {
+            if !watcher.host.eq_ignore_ascii_case(host) {
                 continue;
             }
-            if !listener.takes(second) {
-                listener.missed.fetch_add(1, Relaxed);
+            if !watcher.takes(second) {
+                watcher.missed.fetch_add(1, Relaxed);
                 continue;
             }
             let text = shown.get_or_insert_with(|| show(entry, attempts));
-            if listener.queue.try_send(Arc::clone(text)).is_err() {
-                listener.missed.fetch_add(1, Relaxed);
+            if watcher.queue.try_send(Arc::clone(text)).is_err() {
+                watcher.missed.fetch_add(1, Relaxed);
             }
         }
     }
@@ -102,30 +102,30 @@ impl Watch {
     /// Follows a host until the subscription is dropped. The caller bounds their number.
     pub fn subscribe(self: &Arc<Self>, host: &str) -> Subscription {
         let (queue, events) = mpsc::channel(QUEUE);
-        let listener = Arc::new(Listener {
+        let watcher = Arc::new(Watcher {
             host: without_port(host.to_ascii_lowercase().as_bytes()).into(),
             queue,
             missed: AtomicU64::new(0),
             sample: AtomicU64::new(0),
         });
-        self.replace(|listeners| listeners.push(Arc::clone(&listener)));
+        self.replace(|watchers| watchers.push(Arc::clone(&watcher)));
         Subscription {
             watch: Arc::clone(self),
-            listener,
+            watcher,
             events,
         }
     }
 
-    fn replace(&self, change: impl FnOnce(&mut Vec<Arc<Listener>>)) {
+    fn replace(&self, change: impl FnOnce(&mut Vec<Arc<Watcher>>)) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut listeners = Vec::clone(&self.listeners.load());
-        change(&mut listeners);
-        self.wanted.store(!listeners.is_empty(), Relaxed);
-        self.listeners.store(Arc::new(listeners));
+        let mut watchers = Vec::clone(&self.watchers.load());
+        change(&mut watchers);
+        self.wanted.store(!watchers.is_empty(), Relaxed);
+        self.watchers.store(Arc::new(watchers));
     }
 }
 
-impl Listener {
+impl Watcher {
     /// Whether one more of that second belongs to the sample. Workers that race may take a few
     /// too many, which harms nobody.
     fn takes(&self, second: u64) -> bool {
@@ -143,15 +143,15 @@ impl Listener {
     }
 }
 
-/// One listener's end.
+/// One watcher's end.
 #[derive(Debug)]
 pub struct Subscription {
     watch: Arc<Watch>,
-    listener: Arc<Listener>,
+    watcher: Arc<Watcher>,
     events: mpsc::Receiver<Arc<str>>,
 }
 
-/// What a listener gets.
+/// What a watcher gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A request, as JSON.
@@ -163,7 +163,7 @@ pub enum Seen {
 impl Subscription {
     /// The next request, or how many were left out before it.
     pub async fn next(&mut self) -> Option<Seen> {
-        let missed = self.listener.missed.swap(0, Relaxed);
+        let missed = self.watcher.missed.swap(0, Relaxed);
         if missed > 0 {
             return Some(Seen::Missed(missed));
         }
@@ -173,8 +173,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.watch.replace(|listeners| {
-            listeners.retain(|listener| !Arc::ptr_eq(listener, &self.listener));
+        self.watch.replace(|watchers| {
+            watchers.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
         });
     }
 }

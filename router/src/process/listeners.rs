@@ -15,7 +15,7 @@ use crate::edge::listen::Listener;
 
 /// Binds the listeners for clients.
 pub(super) fn listen(config: &Config) -> Result<Vec<Arc<Listener>>, StartError> {
-    let bind = |listener: &config::Listener| {
+    let bind = |listener: &config::ListenerConfig| {
         Listener::bind(
             &listener.address,
             listener.proxy_protocol,

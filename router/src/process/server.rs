@@ -106,7 +106,7 @@ impl Router {
         let (shared, asks) = shared(&config, clock, workers, &log);
 
         let own = own_listeners(&listeners, &addresses_of(&admin_listeners)?);
-        let settings = registrar::Settings::new(&config).with_own(own);
+        let settings = registrar::RegistrarSettings::new(&config).with_own(own);
         let id = settings.start.id.clone();
         let host = settings.start.hosts.first().cloned().unwrap_or_default();
         let routes = RouteSources::start(&config, settings, &shared.outlets(), &shared.clock)?;
@@ -229,7 +229,7 @@ impl Running {
     }
 
     /// Tells the load balancer to go elsewhere, serves on while it does, and then lets connections
-    /// finish. Ends sooner when the last has ended. Says whether all have.
+    /// finish. Ends sooner when the last has ended. Returns whether all have.
     pub async fn drain(&self) -> bool {
         let (wait, limit) = self.drain_times();
         self.shared.health.drain();

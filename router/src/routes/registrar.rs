@@ -46,7 +46,7 @@ use backoff::Backoff;
 use bus_thread::BusThread;
 use component::background;
 use inbox::Inbox;
-pub use settings::{BusAt, Settings};
+pub use settings::{BusAt, RegistrarSettings};
 use writer::Writer;
 
 /// The name of the writer's thread.
@@ -116,7 +116,7 @@ impl Registrar {
     /// # Errors
     /// [`RegistrarError`]. That no server is there is not an error.
     pub fn start(
-        settings: Settings,
+        settings: RegistrarSettings,
         registry: Registry,
         outlets: Outlets,
         now: Now,
@@ -196,7 +196,7 @@ fn keep_writing(mut registry: Registry, parts: &WriterParts) {
 struct WriterParts {
     inbox: Arc<Inbox>,
     outlets: Outlets,
-    settings: Settings,
+    settings: RegistrarSettings,
     now: Now,
 }
 

@@ -11,7 +11,7 @@ use router_core::registry::{Command, Registry, RegistryConfig};
 
 use crate::config::{Config, StaticRoute, leads_back, route_keys};
 use crate::io::clock::Clock;
-use crate::routes::registrar::{Orders, Outlets, Registrar, RegistrarError, Settings};
+use crate::routes::registrar::{Orders, Outlets, Registrar, RegistrarError, RegistrarSettings};
 use crate::routes::snapshot_file::{self, SnapshotFile};
 use crate::routes::static_routes::{self, RoutesFile, Taken};
 use component::periodic::Periodic;
@@ -51,7 +51,7 @@ impl RouteSources {
     /// [`RouteSourcesError`]. That a file or the bus is not there is not an error.
     pub fn start(
         config: &Config,
-        settings: Settings,
+        settings: RegistrarSettings,
         outlets: &Outlets,
         clock: &Clock,
     ) -> Result<Self, RouteSourcesError> {
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::config::{BusConfig, BusServer, StaticBackend, StaticRoute};
-    use crate::observe::health::{Health, State};
+    use crate::observe::health::{Health, HealthState};
     use crate::observe::metrics::Metrics;
 
     fn outlets(config: &Config) -> Outlets {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn start(config: &Config, outlets: &Outlets) -> RouteSources {
-        let settings = Settings::new(config);
+        let settings = RegistrarSettings::new(config);
         RouteSources::start(config, settings, outlets, &Clock::start()).unwrap()
     }
 
@@ -229,7 +229,7 @@ mod tests {
             let second = outlets(&config);
             let sources = start(&config, &second);
             assert!(has(&second, "a.test"));
-            assert_eq!(second.health.state(), State::Healthy);
+            assert_eq!(second.health.state(), HealthState::Healthy);
             drop(sources);
         }
     }

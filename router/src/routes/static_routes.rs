@@ -24,7 +24,7 @@ use component::regular_file;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a file must have been left alone before it is read: somebody may still be writing it.
-const CALM: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// Looks for which a file that is never left alone is waited for.
 const PATIENCE: u32 = 10;
@@ -200,12 +200,12 @@ impl RoutesFile {
     /// and a file that is written to all the time is read all the same.
     fn is_left_alone(&mut self, stamp: Stamp) -> bool {
         let same = self.seen.replace(stamp) == Some(stamp);
-        let calm = match stamp.age() {
-            Some(age) => age >= CALM,
+        let settled = match stamp.age() {
+            Some(age) => age >= SETTLING,
             // By its own time it is not written yet: two looks tell.
             None => same,
         };
-        let read = calm || self.text.is_none() || self.waited >= PATIENCE;
+        let read = settled || self.text.is_none() || self.waited >= PATIENCE;
         self.waited = if read { 0 } else { self.waited + 1 };
         read
     }
@@ -403,7 +403,7 @@ mod tests {
 
         _ = directory.file("routes.yml", "- {uris: [b.test], backends: ['x:1']}");
         // It is always now: as if the test were as fast as it should be.
-        dated(&path, SystemTime::now() + CALM / 2);
+        dated(&path, SystemTime::now() + SETTLING / 2);
         assert!(file.changed().is_none() && file.fault.is_none());
         old(path.clone());
         assert_eq!(uris(file.changed()), ["b.test=x:1"]);

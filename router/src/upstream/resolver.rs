@@ -38,11 +38,11 @@ pub struct Resolver {
 
 struct Inner {
     cache: Mutex<Cache>,
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<LookupJob>,
 }
 
 /// A name that a thread shall look up. A thread outlives its resolver by one lookup at most.
-struct Job {
+struct LookupJob {
     name: Box<str>,
     asked: Instant,
     resolver: Weak<Inner>,
@@ -154,7 +154,7 @@ impl Inner {
     /// Has `name` looked up.
     fn begin(self: &Arc<Self>, cache: &mut Cache, name: &str) -> Result<Lookup, ResolveError> {
         let asked = Instant::now();
-        let job = Job {
+        let job = LookupJob {
             name: name.into(),
             asked,
             resolver: Arc::downgrade(self),
@@ -169,7 +169,7 @@ impl Inner {
     }
 }
 
-fn run<L>(name: &str, queue: &Mutex<Receiver<Job>>, lookup: &L)
+fn run<L>(name: &str, queue: &Mutex<Receiver<LookupJob>>, lookup: &L)
 where
     L: Fn(&str) -> io::Result<Vec<IpAddr>>,
 {

@@ -1,7 +1,7 @@
 //! Hostile peers, each beside well-behaved clients of the same router, who must not notice.
 //!
 //! [`PEERS`] lists them: a name, what it sets up, and the bounds that hold. [`meet`] runs one
-//! against a router process of its own and says what came of it.
+//! against a router process of its own and returns what came of it.
 
 mod backends;
 mod bus;
@@ -179,10 +179,10 @@ pub fn meet(
     start: &dyn Fn(&RouterProgram, &str) -> RouterProcess,
     times: Times,
 ) -> Row {
-    // All of a hostile peer's threads stand back: what it keeps busy is the router.
+    // All of a hostile peer's threads give way: what it keeps busy is the router.
     let setup = peer.setup;
     let setup = std::thread::spawn(move || {
-        scene::stand_back();
+        scene::lower_priority();
         setup()
     });
     let setup = setup.join().expect("a hostile peer is set up");
@@ -203,7 +203,7 @@ pub fn meet(
     let load = Load::start(router.address(), CLIENTS, &["good.test"]);
     let scene = Scene::new(&router, times.attack);
     let attack = std::thread::spawn(move || {
-        scene::stand_back();
+        scene::lower_priority();
         let (attack, kept) = setup.into_parts();
         (attack(&scene), kept)
     });

@@ -37,12 +37,12 @@ pub struct Received {
 pub struct Backend {
     address: SocketAddr,
     listener: Arc<TcpListener>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Observed>>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Observed {
     received: Vec<Received>,
     requests: Vec<Request>,
     threads: Vec<JoinHandle<()>>,
@@ -192,13 +192,13 @@ impl Drop for Backend {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<Observed>) -> MutexGuard<'_, Observed> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn accept(
     listener: &TcpListener,
-    state: &Arc<Mutex<State>>,
+    state: &Arc<Mutex<Observed>>,
     script: &Arc<impl Script>,
     recorded: bool,
 ) {

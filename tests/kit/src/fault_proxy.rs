@@ -41,11 +41,11 @@ pub struct FaultProxy {
 struct Shared {
     target: SocketAddr,
     stopped: Gate,
-    state: Mutex<State>,
+    state: Mutex<Faults>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Faults {
     to_target: Fault,
     to_client: Fault,
     refuse: bool,
@@ -71,7 +71,7 @@ impl FaultProxy {
         let shared = Arc::new(Shared {
             target,
             stopped: Gate::new(),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(Faults::default()),
         });
         let acceptor = {
             let (listener, shared) = (Arc::clone(&listener), Arc::clone(&shared));
@@ -139,7 +139,7 @@ impl Drop for FaultProxy {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Faults> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -34,7 +34,7 @@ pub use free_address::free_address;
 pub use gate::Gate;
 pub use haproxy::HaproxyProgram;
 pub use load::Load;
-pub use nats::{FakeNats, Manner, NatsClient, NatsProgram, NatsServer};
+pub use nats::{Behaviour, FakeNats, NatsClient, NatsProgram, NatsServer};
 pub use process::{Process, Program};
 pub use temp_dir::TempDir;
 pub use wire::{End, Head};

@@ -126,7 +126,7 @@ impl Load {
         );
     }
 
-    /// Lets every client finish its request, and says what became of all of them.
+    /// Lets every client finish its request, and returns what became of all of them.
     #[must_use]
     pub fn stop(mut self) -> Tally {
         let latencies = self.join();

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use client::{Message, NatsClient};
-pub use fake::{FakeNats, Manner};
+pub use fake::{Behaviour, FakeNats};
 
 use crate::eventually::eventually;
 use crate::temp_dir::TempDir;

@@ -2,7 +2,7 @@
 //!
 //! A row says which bytes a client sends and which bytes a backend answers with, which rule is at
 //! stake, and what may come of it on either side. [`play`] runs one row against a router, with the
-//! bytes whole or one at a time, and says what was not as it should be; a [`Scorecard`] adds up.
+//! bytes whole or one at a time, and returns what was not as it should be; a [`Scorecard`] adds up.
 //!
 //! In a row one character is one byte (U+0000 to U+00FF), long runs are written as
 //! `{ repeat = "a", times = 9000 }` in a list, and `site.test` stands for the row's own host.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tests_kit::{Backend, FakeNats, Gate, Load, Manner, PATIENCE, eventually, script};
+use tests_kit::{Backend, Behaviour, FakeNats, Gate, Load, PATIENCE, eventually, script};
 use tests_kit_router::FakeRegistrar as _;
 use tests_kit_router::{RouterProcess, RouterProgram};
 
@@ -63,7 +63,7 @@ fn pass(time: Duration) {
 
 /// A router under load meets this server. It goes on serving with what it knows, and is at home
 /// again when the server behaves.
-fn survives(manner: &Manner) {
+fn survives(manner: &Behaviour) {
     let fake = FakeNats::start();
     let backend = Backend::start(script::hello("hi"));
     let router = RouterProgram::new(PROGRAM);
@@ -99,19 +99,19 @@ fn survives(manner: &Manner) {
     pass(THRESHOLD);
     assert_eq!(status(&router, "kept.test"), 200);
 
-    fake.behave(&Manner::Good);
+    fake.behave(&Behaviour::Good);
     at_home("last.test");
     let tally = load.stop();
     assert_eq!(tally.failed, 0, "{tally:?}");
     assert!(!router.log().contains("thread-failed"), "{}", router.log());
 }
 
-fn says(text: &str, filler: usize) -> Manner {
-    Manner::Says(text.as_bytes().to_vec(), filler)
+fn says(text: &str, filler: usize) -> Behaviour {
+    Behaviour::Says(text.as_bytes().to_vec(), filler)
 }
 
-fn ends_with(text: &str, filler: usize) -> Manner {
-    Manner::EndsWith(text.as_bytes().to_vec(), filler)
+fn ends_with(text: &str, filler: usize) -> Behaviour {
+    Behaviour::EndsWith(text.as_bytes().to_vec(), filler)
 }
 
 #[test]
@@ -173,15 +173,15 @@ fn another_protocol() {
 
 #[test]
 fn silence() {
-    survives(&Manner::Silent);
+    survives(&Behaviour::Silent);
 }
 
 #[test]
 fn silence_after_a_good_beginning() {
-    survives(&Manner::FallsSilent);
+    survives(&Behaviour::FallsSilent);
 }
 
 #[test]
 fn an_end_at_once() {
-    survives(&Manner::Closes);
+    survives(&Behaviour::Closes);
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tests_kit::{
-    Backend, Client, FakeNats, Gate, Manner, PATIENCE, eventually, free_address, script,
+    Backend, Behaviour, Client, FakeNats, Gate, PATIENCE, eventually, free_address, script,
 };
 use tests_kit_router::FakeRegistrar as _;
 use tests_kit_router::{RouterProcess, RouterProgram};
@@ -140,7 +140,7 @@ fn a_router_that_was_killed_is_not_ready_before_its_table_is() {
     });
     assert!(written, "no snapshot: {}", router.log());
     // Nobody is there to say the routes again.
-    fake.behave(&Manner::Silent);
+    fake.behave(&Behaviour::Silent);
     router.kill();
 
     let seen = Arc::<Seen>::default();

@@ -198,6 +198,61 @@ fn modules_are_named_after_what_they_hold() {
     );
 }
 
+/// Returns the types that a file declares at its top level, but for those of its tests.
+fn types(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| *line != "#[cfg(test)]")
+        .filter_map(|line| {
+            let line = match line.strip_prefix("pub") {
+                Some(rest) => rest.split_once(' ')?.1,
+                None => line,
+            };
+            let (keyword, rest) = line.split_once(' ')?;
+            let is_type = ["struct", "enum", "trait", "type"].contains(&keyword);
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(rest.len());
+            is_type.then_some(&rest[..end])
+        })
+}
+
+#[test]
+fn one_word_stands_for_one_thing() {
+    let places: BTreeMap<String, String> = packages()
+        .iter()
+        .map(|package| {
+            let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+            let directory = manifest.parent().unwrap().strip_prefix(root()).unwrap();
+            (
+                format!("{}/", directory.display()),
+                name(package).to_owned(),
+            )
+        })
+        .collect();
+    let mut declared = BTreeMap::<(&str, String), Vec<&str>>::new();
+    let sources = files("rs");
+    for (path, text) in &sources {
+        let package = places.iter().filter(|(place, _)| path.starts_with(*place));
+        let (place, package) = package.max_by_key(|(place, _)| place.len()).unwrap();
+        if !path[place.len()..].starts_with("src/") || path.ends_with("tests.rs") {
+            continue;
+        }
+        for name in types(text) {
+            declared
+                .entry((package, name.to_owned()))
+                .or_default()
+                .push(path);
+        }
+    }
+    assert!(declared.len() > 300, "{} types", declared.len());
+    let twice: Vec<String> = declared
+        .iter()
+        .filter(|(_, paths)| paths.len() > 1)
+        .map(|((package, name), paths)| format!("{package}: {name} in {}", paths.join(" and ")))
+        .collect();
+    none(&twice, "no package has two types of one name");
+}
+
 #[test]
 fn packages_use_only_what_lies_below_them() {
     let table: BTreeMap<&str, &[&str]> = EDGES.iter().copied().collect();

@@ -1,6 +1,6 @@
 //! Escaping: what somebody else chose never leaves its field.
 
-use crate::blocks;
+use crate::byte_scan;
 
 /// Appends the inside of a quoted string, `-` for an empty one.
 #[inline]
@@ -66,11 +66,11 @@ pub(super) fn json_part(value: &[u8], out: &mut Vec<u8>) {
 /// Whether every byte is printable ASCII from `first` on, other than `"` and `\`.
 #[inline]
 fn is_plain(value: &[u8], first: u8) -> bool {
-    !blocks::any(value, |block| {
-        blocks::below(block, first)
-            | blocks::above_printable(block)
-            | blocks::is(block, b'"')
-            | blocks::is(block, b'\\')
+    !byte_scan::any(value, |block| {
+        byte_scan::below(block, first)
+            | byte_scan::above_printable(block)
+            | byte_scan::is(block, b'"')
+            | byte_scan::is(block, b'\\')
     })
 }
 

@@ -88,7 +88,7 @@ pub struct TooMuchText;
 /// values: that is how a heartbeat is told from a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The texts, one after the other, in the order of [`Field`].
+    /// The texts, one after the other, in the order of [`FactField`].
     text: Box<str>,
     /// Where each text ends.
     ends: [u16; TEXTS],
@@ -103,7 +103,7 @@ pub struct Facts {
 }
 
 #[derive(Clone, Copy)]
-enum Field {
+enum FactField {
     Address,
     Protocol,
     App,
@@ -166,7 +166,7 @@ impl Facts {
 
     /// `host:port`; an IPv6 host in brackets.
     pub fn address(&self) -> &str {
-        self.field(Field::Address)
+        self.field(FactField::Address)
     }
 
     /// The host alone, without brackets.
@@ -191,7 +191,7 @@ impl Facts {
 
     /// `http1`, `http2`, or whatever else was registered and acts as `http1`.
     pub fn protocol(&self) -> &str {
-        match self.field(Field::Protocol) {
+        match self.field(FactField::Protocol) {
             "" => "http1",
             protocol => protocol,
         }
@@ -199,36 +199,36 @@ impl Facts {
 
     /// Id of the app.
     pub fn app(&self) -> &str {
-        self.field(Field::App)
+        self.field(FactField::App)
     }
 
     /// Id of the running copy.
     pub fn instance_id(&self) -> &str {
-        self.field(Field::InstanceId)
+        self.field(FactField::InstanceId)
     }
 
     /// Number of the running copy.
     pub fn instance_index(&self) -> &str {
-        self.field(Field::InstanceIndex)
+        self.field(FactField::InstanceIndex)
     }
 
     /// The name that its certificate must carry.
     pub fn san(&self) -> &str {
         self.field(if self.san_is_instance_id {
-            Field::InstanceId
+            FactField::InstanceId
         } else {
-            Field::San
+            FactField::San
         })
     }
 
     /// Which routers serve it; empty for those that serve the shared routes.
     pub fn isolation_segment(&self) -> &str {
-        self.field(Field::IsolationSegment)
+        self.field(FactField::IsolationSegment)
     }
 
     /// Where it runs.
     pub fn availability_zone(&self) -> &str {
-        self.field(Field::AvailabilityZone)
+        self.field(FactField::AvailabilityZone)
     }
 
     /// All tags.
@@ -281,7 +281,7 @@ impl Facts {
         in_order && self.weight > 0
     }
 
-    fn field(&self, field: Field) -> &str {
+    fn field(&self, field: FactField) -> &str {
         let index = field as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[usize::from(start)..usize::from(self.ends[index])]

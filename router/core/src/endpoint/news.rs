@@ -10,9 +10,9 @@ const PAUSE: u64 = 1000;
 /// The lines about an endpoint that has failed; others have none of this.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    failed: Lines,
-    ejected: Lines,
-    recovered: Lines,
+    failed: LineCount,
+    ejected: LineCount,
+    recovered: LineCount,
     /// Its ejection was told of, and its return was not.
     out: AtomicBool,
 }
@@ -34,15 +34,15 @@ impl News {
     }
 }
 
-/// Lines of one kind.
+/// LineCount of one kind.
 #[derive(Debug, Default)]
-struct Lines {
+struct LineCount {
     /// When the last was written, in milliseconds; 0 for never.
     written: AtomicU64,
     left_out: AtomicU32,
 }
 
-impl Lines {
+impl LineCount {
     /// Whether a line is due, and if so, how many were left out before it.
     fn take(&self, now: Tick) -> Option<u32> {
         let now = now.as_millis().max(1);

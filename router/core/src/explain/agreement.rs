@@ -180,7 +180,7 @@ fn table(members: &[Member]) -> (RouteTable, Vec<InFlight>) {
 
 /// A request, and what has become of it so far.
 #[derive(Clone, Debug)]
-struct Asked {
+struct ModelRequest {
     host: String,
     path: &'static str,
     fields: String,
@@ -203,7 +203,7 @@ const PATHS: [&str; 12] = [
     "", "/", "/x", "/x/", "/X/y", "/x/y/z", "/xy", "/x?y", "/y", "/x/y?/x", "?q", "//x",
 ];
 
-fn request() -> impl Strategy<Value = Asked> {
+fn request() -> impl Strategy<Value = ModelRequest> {
     let end = select(&["", ".", ":80", ".:8443", ":"][..]);
     let host = (select(&NAMES[..]), any::<bool>(), end).prop_map(|(name, loud, end)| {
         let name = if loud {
@@ -229,7 +229,7 @@ fn request() -> impl Strategy<Value = Asked> {
     let rest = (tried, select(vec![None, Some("z1")]), 0u32..3, any::<u64>());
     (host, select(&PATHS[..]), instance, rest).prop_map(|(host, path, fields, rest)| {
         let (tried, zone, max_conns, entropy) = rest;
-        Asked {
+        ModelRequest {
             host,
             path,
             fields,
@@ -246,17 +246,17 @@ struct Head(RequestParser, String);
 
 impl Head {
     /// What a client sends.
-    fn origin(asked: &Asked) -> Option<Self> {
+    fn origin(asked: &ModelRequest) -> Option<Self> {
         let slash = if asked.path.starts_with('/') { "" } else { "/" };
         Self::of(&format!("{slash}{}", asked.path), asked)
     }
 
     /// What the same is asked about as a URL.
-    fn absolute(asked: &Asked) -> Option<Self> {
+    fn absolute(asked: &ModelRequest) -> Option<Self> {
         Self::of(&format!("http://{}{}", asked.host, asked.path), asked)
     }
 
-    fn of(target: &str, asked: &Asked) -> Option<Self> {
+    fn of(target: &str, asked: &ModelRequest) -> Option<Self> {
         let (host, fields) = (&asked.host, &asked.fields);
         let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n");
         let mut parser = RequestParser::default();
@@ -301,7 +301,7 @@ fn served(table: &RouteTable, head: &Head, want: &Want<'_>) -> (Option<String>, 
     (key, way)
 }
 
-fn compare(table: &RouteTable, asked: &Asked) -> Result<(), TestCaseError> {
+fn compare(table: &RouteTable, asked: &ModelRequest) -> Result<(), TestCaseError> {
     let (Some(sent), Some(url)) = (Head::origin(asked), Head::absolute(asked)) else {
         // Refused, or nothing that a URL can ask for.
         return Ok(());

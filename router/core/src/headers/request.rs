@@ -1,6 +1,6 @@
 //! Fields of a request on its way to the backend (the table of gorouter's rules, row by row).
 
-pub use super::rules::{ClientCert, Rules};
+pub use super::rules::{ClientCert, RequestRules};
 use super::sender::Sender;
 use crate::edits::Edits;
 use crate::field::names::FieldNames;
@@ -49,10 +49,10 @@ pub struct Destination<'a> {
     pub index: &'a str,
 }
 
-/// Works out the edits of one request. Says whether the backend connection may be kept.
+/// Works out the edits of one request. Returns whether the backend connection may be kept.
 pub fn edit(
     fields: Fields<'_>,
-    rules: &Rules,
+    rules: &RequestRules,
     arrival: &Arrival<'_>,
     destination: &Destination<'_>,
     edits: &mut Edits,
@@ -94,7 +94,11 @@ pub fn edit(
 
 /// The rules for the trailers of a request.
 #[must_use]
-pub fn trailers(fields: Fields<'_>, rules: &Rules, connection_names_fields: bool) -> TrailerRules {
+pub fn trailers(
+    fields: Fields<'_>,
+    rules: &RequestRules,
+    connection_names_fields: bool,
+) -> TrailerRules {
     let trailers = TrailerRules {
         drops_x: rules.prevent_x_spoofing,
         drops_underscores: rules.drop_underscores,
@@ -129,7 +133,7 @@ impl Seen {
         &mut self,
         fields: Fields<'_>,
         field: &Field,
-        rules: &Rules,
+        rules: &RequestRules,
         arrival: &Arrival<'_>,
     ) -> bool {
         match field.kind {
@@ -194,7 +198,7 @@ impl Seen {
 impl Seen {
     /// Whether a field is dropped that says where a request came from.
     #[inline]
-    fn drops_claim(&mut self, field: &Field, rules: &Rules, trusted: bool) -> bool {
+    fn drops_claim(&mut self, field: &Field, rules: &RequestRules, trusted: bool) -> bool {
         let believed = rules.believe_x(trusted);
         let said = believed && !field.value.is_empty();
         match field.kind {
@@ -273,8 +277,13 @@ fn add_framing(arrival: &Arrival<'_>, seen: &Seen, edits: &mut Edits) {
     }
 }
 
-/// Adds the fields of the next hop. Says whether its connection may be kept.
-fn add_connection(rules: &Rules, arrival: &Arrival<'_>, seen: &Seen, edits: &mut Edits) -> bool {
+/// Adds the fields of the next hop. Returns whether its connection may be kept.
+fn add_connection(
+    rules: &RequestRules,
+    arrival: &Arrival<'_>,
+    seen: &Seen,
+    edits: &mut Edits,
+) -> bool {
     if seen.te_trailers {
         edits.add("TE", b"trailers");
     }
@@ -289,7 +298,7 @@ fn add_connection(rules: &Rules, arrival: &Arrival<'_>, seen: &Seen, edits: &mut
 
 fn add_forwarded(
     fields: Fields<'_>,
-    rules: &Rules,
+    rules: &RequestRules,
     arrival: &Arrival<'_>,
     seen: &Seen,
     edits: &mut Edits,
@@ -328,7 +337,7 @@ fn add_forwarded(
 #[must_use]
 pub fn forwarded_proto<'a>(
     fields: Fields<'a>,
-    rules: &Rules,
+    rules: &RequestRules,
     trusted: bool,
     tls: bool,
 ) -> &'a [u8] {
@@ -340,7 +349,7 @@ pub fn forwarded_proto<'a>(
         .unwrap_or(if https { b"https" } else { b"http" })
 }
 
-fn strips_forwarded_proto(fields: Fields<'_>, rules: &Rules) -> bool {
+fn strips_forwarded_proto(fields: Fields<'_>, rules: &RequestRules) -> bool {
     let named = |name: &[u8]| FieldKind::of(name) == FieldKind::XForwardedProto;
     let mut named_by = fields.all(FieldKind::Connection).flat_map(members);
     named_by.any(named)
@@ -372,12 +381,12 @@ pub(crate) mod tests {
     }
 
     /// What the backend gets for `lines`, without the request line and the fields of every request.
-    fn forwarded(lines: &str, rules: &Rules, trusted: bool) -> String {
+    fn forwarded(lines: &str, rules: &RequestRules, trusted: bool) -> String {
         forwarded_line("GET / HTTP/1.1", lines, rules, trusted)
     }
 
     /// The same for a request line without a host that goes out as it came.
-    fn forwarded_line(line: &str, lines: &str, rules: &Rules, trusted: bool) -> String {
+    fn forwarded_line(line: &str, lines: &str, rules: &RequestRules, trusted: bool) -> String {
         let text = format!("{line}\r\nHost: a\r\n{lines}\r\n");
         let head = parse(&text);
         let arrival = Arrival {
@@ -426,7 +435,7 @@ pub(crate) mod tests {
     #[track_caller]
     fn check(lines: &str, expected: &str) {
         assert_eq!(
-            forwarded(lines, &Rules::default(), true),
+            forwarded(lines, &RequestRules::default(), true),
             expected,
             "{lines}"
         );
@@ -458,10 +467,10 @@ pub(crate) mod tests {
     fn forwarded_fields_of_others_are_discarded_first() {
         let lines =
             "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Start: 5\r\n";
-        assert_eq!(forwarded(lines, &Rules::default(), false), OURS);
-        let rules = Rules {
+        assert_eq!(forwarded(lines, &RequestRules::default(), false), OURS);
+        let rules = RequestRules {
             prevent_x_spoofing: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let spoofed = format!("{lines}X-Other: 1\r\nAccept: a\r\n");
         assert_eq!(
@@ -476,13 +485,13 @@ pub(crate) mod tests {
     #[test]
     fn whoever_is_not_believed_says_nothing_about_where_a_request_came_from() {
         let lines = ORIGINS.replace('|', "\r\n");
-        let trusting = Rules {
+        let trusting = RequestRules {
             believe_everyone: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let all = format!("{ORIGINS}{OURS}");
-        assert_eq!(forwarded(&lines, &Rules::default(), true), all);
-        assert_eq!(forwarded(&lines, &Rules::default(), false), OURS);
+        assert_eq!(forwarded(&lines, &RequestRules::default(), true), all);
+        assert_eq!(forwarded(&lines, &RequestRules::default(), false), OURS);
         assert_eq!(forwarded(&lines, &trusting, false), all);
         let lines =
             "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Start: 5\r\n";
@@ -490,7 +499,7 @@ pub(crate) mod tests {
             forwarded(lines, &trusting, false),
             "X-Forwarded-Proto: https|X-Request-Start: 5|X-Forwarded-For: 1.1.1.1, 9.9.9.9|"
         );
-        let spoofless = Rules {
+        let spoofless = RequestRules {
             prevent_x_spoofing: true,
             ..trusting
         };
@@ -503,10 +512,10 @@ pub(crate) mod tests {
     #[test]
     fn a_rule_for_the_client_certificate_goes_before_that() {
         let row = |client_cert, prevent_x_spoofing, trusted, passes: bool| {
-            let rules = Rules {
+            let rules = RequestRules {
                 client_cert,
                 prevent_x_spoofing,
-                ..Rules::default()
+                ..RequestRules::default()
             };
             let got = forwarded("X-Forwarded-Client-Cert: c\r\n", &rules, trusted);
             assert_eq!(got != OURS, passes, "{client_cert:?} {trusted}");
@@ -557,9 +566,9 @@ pub(crate) mod tests {
             ),
         ] {
             for believe_everyone in [false, true] {
-                let rules = Rules {
+                let rules = RequestRules {
                     believe_everyone,
-                    ..Rules::default()
+                    ..RequestRules::default()
                 };
                 let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
                 let head = parse(&text);
@@ -574,9 +583,9 @@ pub(crate) mod tests {
 
     #[test]
     fn names_with_underscores_can_be_dropped() {
-        let rules = Rules {
+        let rules = RequestRules {
             drop_underscores: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let lines = "X_Forwarded_For: 1\r\nX-Forwarded_Host: 1\r\nx-a_b: 1\r\nContent_Length: 9\r\n\
                      X-A: a_b\r\n";
@@ -585,9 +594,9 @@ pub(crate) mod tests {
 
     #[test]
     fn the_router_stands_in_via() {
-        let rules = Rules {
+        let rules = RequestRules {
             via: Some(Via::new("us")),
-            ..Rules::default()
+            ..RequestRules::default()
         };
         assert_eq!(
             forwarded("Via: 1.0 lb\r\n", &rules, false),
@@ -602,7 +611,7 @@ pub(crate) mod tests {
     #[test]
     fn the_lack_of_a_body_is_said_where_the_method_gives_one_a_meaning() {
         let row = |line: &str, lines: &str, expected: &str| {
-            let got = forwarded_line(line, lines, &Rules::default(), true);
+            let got = forwarded_line(line, lines, &RequestRules::default(), true);
             assert_eq!(got, format!("{expected}{OURS}"), "{line}");
         };
         for method in ["POST", "PUT", "PATCH"] {
@@ -632,14 +641,19 @@ pub(crate) mod tests {
     #[test]
     fn the_host_of_an_absolute_target_goes_in_the_place_of_host() {
         assert_eq!(
-            forwarded_line("GET http://a:80/ HTTP/1.1", "", &Rules::default(), true),
+            forwarded_line(
+                "GET http://a:80/ HTTP/1.1",
+                "",
+                &RequestRules::default(),
+                true
+            ),
             format!("Host: a:80|{OURS}")
         );
         assert_eq!(
             forwarded_line(
                 "GET http://A./ HTTP/1.1",
                 "X-A: 1\r\n",
-                &Rules::default(),
+                &RequestRules::default(),
                 true
             ),
             format!("X-A: 1|Host: A.|{OURS}")
@@ -663,18 +677,18 @@ pub(crate) mod tests {
 
     #[test]
     fn forwarded_proto_can_be_fixed() {
-        let rules = Rules {
+        let rules = RequestRules {
             force_forwarded_proto_https: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let expected = OURS.replace("Proto: http", "Proto: https");
         assert_eq!(
             forwarded("X-Forwarded-Proto: http\r\n", &rules, true),
             expected
         );
-        let rules = Rules {
+        let rules = RequestRules {
             sanitize_forwarded_proto: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         assert_eq!(
             forwarded("X-Forwarded-Proto: https\r\n", &rules, true),
@@ -715,9 +729,9 @@ pub(crate) mod tests {
             "Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.1.1.1\r\n",
             OURS,
         );
-        let rules = Rules {
+        let rules = RequestRules {
             protected_from_connection: FieldNames::new(["X-Forwarded-For"]),
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let lines = "Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.1.1.1\r\n";
         let expected = OURS.replace("9.9.9.9", "1.1.1.1, 9.9.9.9");
@@ -760,9 +774,9 @@ pub(crate) mod tests {
             "Expect: 100-continue\r\n",
             &format!("Expect: 100-continue|Connection: close|{OURS}"),
         );
-        let rules = Rules {
+        let rules = RequestRules {
             keep_alive_100_continue: true,
-            ..Rules::default()
+            ..RequestRules::default()
         };
         let kept = format!("Expect: 100-continue|{OURS}");
         assert_eq!(forwarded("Expect: 100-continue\r\n", &rules, true), kept);

@@ -9,13 +9,13 @@ use crate::trailer::TrailerRules;
 
 /// What the operator wants changed in every response, the router's own answers included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct ResponseRules {
     removed: FieldNames,
     /// Names and values, and which kind each name is.
     added: Vec<(String, String, FieldKind)>,
 }
 
-impl Rules {
+impl ResponseRules {
     /// Removes the fields of the names in `removed`, then adds each pair of name and value in `added`
     /// to responses that have no field of that name. Names that
     /// [frame the message](is_framing) are left alone.
@@ -98,7 +98,7 @@ pub fn is_framing(name: &str) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Departure<'a> {
     /// What the operator wants changed.
-    pub rules: &'a Rules,
+    pub rules: &'a ResponseRules,
     /// The request's id; added when the app did not set one.
     pub id: &'a [u8],
     /// The date to add when the app sent none (RFC 9110 §6.6.1).
@@ -222,7 +222,11 @@ pub fn edit(fields: Fields<'_>, departure: &Departure<'_>, interim: bool, edits:
 
 /// The rules for the trailers of a response.
 #[must_use]
-pub fn trailers(fields: Fields<'_>, rules: &Rules, connection_names_fields: bool) -> TrailerRules {
+pub fn trailers(
+    fields: Fields<'_>,
+    rules: &ResponseRules,
+    connection_names_fields: bool,
+) -> TrailerRules {
     let trailers = TrailerRules {
         removed: rules.removed.clone(),
         ..TrailerRules::default()
@@ -263,7 +267,7 @@ mod tests {
     use crate::http1::{Limits, Refusal, write};
 
     /// What the client gets for `lines`, without the status line.
-    fn forwarded(lines: &str, rules: &Rules) -> String {
+    fn forwarded(lines: &str, rules: &ResponseRules) -> String {
         let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
         let mut parser = ResponseParser::default();
         parser.begin(0, false);
@@ -296,13 +300,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(rules: &Rules, lines: &str, expected: &str) {
+    fn check(rules: &ResponseRules, lines: &str, expected: &str) {
         assert_eq!(forwarded(lines, rules), expected, "{lines}");
     }
 
     #[test]
     fn what_connection_names_is_set_anew_where_the_router_sets_it() {
-        let rules = Rules::default();
+        let rules = ResponseRules::default();
         let own = "X-Vcap-Request-Id: id|Date: now";
         check(&rules, "", own);
         check(
@@ -336,7 +340,7 @@ mod tests {
 
     #[test]
     fn fields_are_removed_before_others_are_added() {
-        let rules = Rules::new(
+        let rules = ResponseRules::new(
             ["server", "X-Both", "Content-Length", "connection"],
             [
                 ("X-Both", "ours"),
@@ -361,10 +365,10 @@ mod tests {
 
     #[test]
     fn a_rule_for_what_the_router_adds_goes_before_it() {
-        let rules = Rules::new([], [("Date", "ours"), ("X-Vcap-Request-Id", "ours")]);
+        let rules = ResponseRules::new([], [("Date", "ours"), ("X-Vcap-Request-Id", "ours")]);
         check(&rules, "", "X-Vcap-Request-Id: id|Date: ours");
         check(&rules, "Date: its\r\n", "Date: its|X-Vcap-Request-Id: id");
-        let rules = Rules::new(["x-vcap-request-id", "date"], []);
+        let rules = ResponseRules::new(["x-vcap-request-id", "date"], []);
         check(
             &rules,
             "Date: its\r\nX-Vcap-Request-Id: its\r\n",
@@ -374,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_routers_own_answers_obey_the_same_rules() {
-        let rules = Rules::new(
+        let rules = ResponseRules::new(
             ["x-content-type-options", "X-Both", "content-length"],
             [("X-Both", "ours"), ("content-type", "ours")],
         );
@@ -383,9 +387,9 @@ mod tests {
             rules.apply(lines, "now"),
             "Content-Type: text/plain\r\nX-Both: ours\r\nDate: now\r\n"
         );
-        let plain = Rules::default().apply(lines, "now");
+        let plain = ResponseRules::default().apply(lines, "now");
         assert_eq!(plain, format!("{lines}Date: now\r\n"));
-        let rules = Rules::new([], [("date", "ours")]);
+        let rules = ResponseRules::new([], [("date", "ours")]);
         assert_eq!(rules.apply("", "now"), "date: ours\r\n");
     }
 }

@@ -9,7 +9,7 @@ use crate::field::names::FieldNames;
     clippy::struct_excessive_bools,
     reason = "each is one independent key of the configuration"
 )]
-pub struct Rules {
+pub struct RequestRules {
     /// Drop every `X-` field of the client's, whoever it is.
     pub prevent_x_spoofing: bool,
     /// What clients say about where a request came from is passed on, whoever they are.
@@ -44,7 +44,7 @@ pub enum ClientCert {
     Drop,
 }
 
-impl Rules {
+impl RequestRules {
     /// Whether the word of a peer about where a request came from goes on.
     pub(super) const fn believe(&self, trusted: bool) -> bool {
         trusted || self.believe_everyone

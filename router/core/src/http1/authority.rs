@@ -1,7 +1,7 @@
 //! The authority of a target or a Host field (RFC 9110 §4.2, §7.2).
 
 use super::framing::decimal;
-use crate::blocks;
+use crate::byte_scan;
 
 /// Where the authority of `http://…` or `https://…` begins, and the port that goes without saying.
 pub(super) fn absolute(target: &[u8]) -> Option<(usize, u16)> {
@@ -49,9 +49,9 @@ pub(super) fn are_equal(a: &[u8], b: &[u8], default_port: u16) -> bool {
 /// The host, and the rest from the colon on. Of what is no authority either may be anything.
 fn split(text: &[u8]) -> (&[u8], &[u8]) {
     let end = if text.first() == Some(&b'[') {
-        blocks::position(text, b']').map(|close| close + 1)
+        byte_scan::position(text, b']').map(|close| close + 1)
     } else {
-        blocks::position(text, b':')
+        byte_scan::position(text, b':')
     };
     text.split_at(end.unwrap_or(text.len()))
 }

@@ -1,7 +1,7 @@
 //! The lines of a head, taken as they become complete.
 
 use super::Refusal;
-use crate::blocks;
+use crate::byte_scan;
 use crate::field::{Field, FieldKind, Span};
 
 /// What one head may take.
@@ -49,7 +49,7 @@ impl Lines {
     /// A line that ends in a bare LF.
     #[inline]
     pub(super) fn next(&mut self, buffer: &[u8]) -> Result<Option<Span>, Refusal> {
-        let Some(found) = blocks::position(&buffer[self.scanned..], b'\n') else {
+        let Some(found) = byte_scan::position(&buffer[self.scanned..], b'\n') else {
             self.scanned = buffer.len();
             return Ok(None);
         };
@@ -119,10 +119,10 @@ pub(super) fn token_length(text: &[u8]) -> usize {
 /// Whether no control character but a tab is in it (RFC 9110 §5.5; obs-text passes).
 #[inline]
 pub(super) fn is_value(value: &[u8]) -> bool {
-    let odd = |block| blocks::below(block, b' ') | blocks::is(block, 0x7f);
+    let odd = |block| byte_scan::below(block, b' ') | byte_scan::is(block, 0x7f);
     let bad = |byte: &u8| matches!(byte, 0..=0x1f | 0x7f) && *byte != b'\t';
     // A tab is odd and yet allowed; it is rare.
-    !blocks::any(value, odd) || !value.iter().any(bad)
+    !byte_scan::any(value, odd) || !value.iter().any(bad)
 }
 
 const TOKEN: [bool; 256] = {

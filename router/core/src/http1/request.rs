@@ -4,7 +4,7 @@ use super::authority;
 use super::framing::{BodyLength, Framing};
 use super::lines::{self, Limits, Lines};
 use super::{Refusal, Version};
-use crate::blocks;
+use crate::byte_scan;
 use crate::field::{Field, FieldKind, Fields, Span, members};
 
 /// Methods that some rule asks for.
@@ -269,7 +269,7 @@ impl RequestParser {
             return Err(Refusal::RequestLine);
         }
         let target_start = method_end + 1;
-        let target_end = blocks::position(&text[target_start..], b' ')
+        let target_end = byte_scan::position(&text[target_start..], b' ')
             .map(|length| target_start + length)
             .ok_or(Refusal::RequestLine)?;
         self.head.version = version(&text[target_end + 1..])?;
@@ -295,9 +295,11 @@ impl RequestParser {
             return Err(Refusal::Connect);
         }
         let foreign = |block| {
-            blocks::below(block, b'!') | blocks::above_printable(block) | blocks::is(block, b'#')
+            byte_scan::below(block, b'!')
+                | byte_scan::above_printable(block)
+                | byte_scan::is(block, b'#')
         };
-        if target.is_empty() || blocks::any(target, foreign) {
+        if target.is_empty() || byte_scan::any(target, foreign) {
             return Err(Refusal::Target);
         }
         self.head.authority = Span::default();

@@ -6,7 +6,7 @@ use crate::route::RouteKey;
 use crate::table::RouteTable;
 use component_core::tick::Tick;
 
-/// Renews the claim in `table` that `registration` only repeats, and says whether it did.
+/// Renews the claim in `table` that `registration` only repeats, and returns whether it did.
 ///
 /// This is what a [`Registry`](super::Registry) would do with it, without being one: a claim is
 /// renewed in the table that everybody shares. It must not overtake a command about the same claim

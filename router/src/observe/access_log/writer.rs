@@ -14,7 +14,7 @@ use super::{Chunk, LogState};
 /// How often the file's name is checked, and how often a failing sink is complained about.
 const CHECK: Duration = Duration::from_secs(1);
 
-pub(super) struct Writer {
+pub(super) struct LogWriter {
     file: Option<LogFile>,
     stdout: bool,
     state: Arc<LogState>,
@@ -22,7 +22,7 @@ pub(super) struct Writer {
     complained: Option<Instant>,
 }
 
-impl Writer {
+impl LogWriter {
     pub(super) fn new(file: Option<LogFile>, stdout: bool, state: Arc<LogState>) -> Self {
         Self {
             file,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::backoff::Backoff;
 use super::inbox::Inbox;
 use super::reader::Reader;
-use super::{Now, Outlets, RegistrarError, Settings};
+use super::{Now, Outlets, RegistrarError, RegistrarSettings};
 use crate::observe::metrics::RegistryMetrics;
 use component::background;
 
@@ -31,8 +31,8 @@ pub(super) struct BusThread {
 
 /// What each reader is given.
 #[derive(Clone)]
-struct Parts {
-    settings: Settings,
+struct ReaderParts {
+    settings: RegistrarSettings,
     inbox: Arc<Inbox>,
     outlets: Outlets,
     now: Now,
@@ -44,7 +44,7 @@ impl BusThread {
     /// # Errors
     /// The options of the bus are wrong, or there is no thread.
     pub(super) fn start(
-        settings: Settings,
+        settings: RegistrarSettings,
         inbox: Arc<Inbox>,
         outlets: Outlets,
         now: Now,
@@ -54,7 +54,7 @@ impl BusThread {
             .build()?;
         let (stop, stopped) = oneshot::channel();
         let (report, reported) = sync_channel(1);
-        let parts = Parts {
+        let parts = ReaderParts {
             settings,
             inbox,
             outlets,
@@ -86,7 +86,7 @@ impl Drop for BusThread {
     }
 }
 
-impl Parts {
+impl ReaderParts {
     /// Has a reader at work until it is told to stop. Whatever else ends a reader is a lost bus:
     /// the next one has a client of its own, after a pause.
     async fn keep(

@@ -92,7 +92,7 @@ impl Inbox {
         }
     }
 
-    /// Takes notices if there is room, and says whether it took them all. Those of one message are
+    /// Takes notices if there is room, and returns whether it took them all. Those of one message are
     /// not taken apart, unless they are more than there is room for at all.
     fn try_offer(&self, notices: &mut VecDeque<Notice>) -> bool {
         if notices.is_empty() {
@@ -201,7 +201,7 @@ impl Inbox {
         self.emptied.notified().await;
     }
 
-    /// Waits for a while, and says whether it is time to stop.
+    /// Waits for a while, and returns whether it is time to stop.
     pub(super) fn pause(&self, pause: Duration) -> bool {
         let deadline = Instant::now() + pause;
         let mut state = self.lock();

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::inbox::Inbox;
 use super::pace::{Brought, Pace};
-use super::settings::Settings;
+use super::settings::RegistrarSettings;
 use super::{Now, Outlets};
 use crate::observe::metrics::{Action, RegistryMetrics};
 
@@ -53,7 +53,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(
         bus: Bus,
-        settings: Settings,
+        settings: RegistrarSettings,
         inbox: Arc<Inbox>,
         outlets: Outlets,
         now: Now,
@@ -70,7 +70,7 @@ impl Reader {
         }
     }
 
-    /// Works as long as the bus can be heard and followed, and says what ended that. A connection
+    /// Works as long as the bus can be heard and followed, and returns what ended that. A connection
     /// that is lost does not, since the client of the bus makes another one: its own end does.
     pub(super) async fn run(self) -> String {
         let registrations = self.bus.subscribe_pattern(ROUTER_PATTERN).await;
@@ -146,7 +146,7 @@ impl Reader {
     }
 
     /// Renews the claims of a registration that is repeated byte for byte, as nearly all are, without
-    /// taking it apart. Says whether that is all there was to do.
+    /// taking it apart. Returns whether that is all there was to do.
     fn repeats(&self, delivery: &Delivery, digest: Digest) -> bool {
         let Some(idle) = self.inbox.epoch.idle() else {
             return false;
@@ -177,7 +177,7 @@ impl Reader {
         true
     }
 
-    /// Renews a claim that says nothing new, without troubling the writer. Says whether that is all
+    /// Renews a claim that says nothing new, without troubling the writer. Returns whether that is all
     /// there was to do. Nothing may be waiting that was said before.
     fn renew(&self, claim: &Registration) -> bool {
         let Some(idle) = self.inbox.epoch.idle() else {

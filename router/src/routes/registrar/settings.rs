@@ -16,7 +16,7 @@ const DELIVERIES: usize = 131_072;
 
 /// How the registrar behaves.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct RegistrarSettings {
     /// Where the bus is; none: routes come from the operator alone.
     pub bus: Option<BusAt>,
     /// What we say of ourselves on the bus.
@@ -40,7 +40,7 @@ pub enum BusAt {
     Hub(Hub),
 }
 
-impl Settings {
+impl RegistrarSettings {
     /// What the configuration says.
     pub fn new(config: &Config) -> Self {
         let threshold = config.registry.stale_threshold;
@@ -127,8 +127,8 @@ mod tests {
     fn the_start_message_is_made_of_the_configuration() {
         let mut config = Config::default();
         config.process.index = 3;
-        let settings = Settings::new(&config);
-        let again = Settings::new(&config);
+        let settings = RegistrarSettings::new(&config);
+        let again = RegistrarSettings::new(&config);
         assert!(settings.start.id.starts_with("3-"));
         assert_ne!(settings.start.id, again.start.id);
         assert_eq!(settings.start.prune_threshold_in_seconds, 120);

@@ -40,7 +40,7 @@ impl Fixture {
         let clock = Arc::clone(&millis);
         let doomed = Arc::<Mutex<Option<&str>>>::default();
         let victim = Arc::clone(&doomed);
-        let settings = Settings {
+        let settings = RegistrarSettings {
             bus: Some(at),
             start: start_message(),
             rules: RegistrationRules {

@@ -11,7 +11,7 @@ use router_core::table::RouteTable;
 use super::inbox::{Inbox, Work};
 use super::report::Report;
 use super::retired::Retired;
-use super::settings::Settings;
+use super::settings::RegistrarSettings;
 use super::{Now, Outlets};
 use crate::observe::metrics::Action;
 
@@ -46,7 +46,7 @@ impl Writer {
         registry: Registry,
         inbox: Arc<Inbox>,
         outlets: Outlets,
-        settings: &Settings,
+        settings: &RegistrarSettings,
         now: Now,
     ) -> Self {
         let prune_interval = settings.prune_interval;

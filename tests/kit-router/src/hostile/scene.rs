@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::watch::Usage;
 use crate::RouterProcess;
 
-/// An attack: it goes on until the scene is over, and says how it ended.
+/// An attack: it goes on until the scene is over, and returns how it ended.
 type Attack = Box<dyn FnOnce(&Scene) -> Ended + Send>;
 
 /// What must outlast the attack, until the router was measured. What came last goes first.
@@ -185,7 +185,7 @@ impl Ended {
 }
 
 /// Lets this thread, and those it starts, go behind everybody else.
-pub(super) fn stand_back() {
+pub(super) fn lower_priority() {
     // Linux has a nice value for each thread, and without a process means the calling one.
     rustix::process::setpriority_process(None, 10).ok();
 }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a client meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behaviour {
     /// A server that behaves.
     Good,
     /// One that says nothing at all, not even what it is.
@@ -39,7 +39,7 @@ pub struct FakeNats {
 
 #[derive(Debug)]
 struct State {
-    manner: Manner,
+    manner: Behaviour,
     stopped: bool,
     accepted: usize,
     /// The clients, with what each called its first subscription.
@@ -56,7 +56,7 @@ impl FakeNats {
     pub fn start() -> Self {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").expect("a port to listen on"));
         let shared = Arc::new(Mutex::new(State {
-            manner: Manner::Good,
+            manner: Behaviour::Good,
             stopped: false,
             accepted: 0,
             clients: Vec::new(),
@@ -79,16 +79,16 @@ impl FakeNats {
 
     /// Behaves like that from now on, towards clients that come and those that are there: these are
     /// cut off if they are to meet a server that behaves from the beginning.
-    pub fn behave(&self, manner: &Manner) {
+    pub fn behave(&self, manner: &Behaviour) {
         let mut state = lock(&self.shared);
         state.manner = manner.clone();
-        if *manner == Manner::FallsSilent {
+        if *manner == Behaviour::FallsSilent {
             return;
         }
         let clients = std::mem::take(&mut state.clients);
         drop(state);
         for (mut client, _) in clients {
-            if let Manner::EndsWith(head, filler) = manner {
+            if let Behaviour::EndsWith(head, filler) = manner {
                 say(&mut client, head, *filler);
             }
             client.shutdown(Shutdown::Both).ok();
@@ -131,7 +131,7 @@ impl Drop for FakeNats {
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.join().ok();
         }
-        self.behave(&Manner::Closes);
+        self.behave(&Behaviour::Closes);
         let threads = std::mem::take(&mut lock(&self.shared).threads);
         for thread in threads {
             thread.join().ok();
@@ -160,16 +160,16 @@ fn accept(listener: &TcpListener, shared: &Arc<Mutex<State>>) {
     }
 }
 
-fn serve(mut client: TcpStream, manner: &Manner, shared: &Mutex<State>) {
+fn serve(mut client: TcpStream, manner: &Behaviour, shared: &Mutex<State>) {
     match manner {
-        Manner::Closes => drop(client.shutdown(Shutdown::Both)),
-        Manner::Says(head, filler) => {
+        Behaviour::Closes => drop(client.shutdown(Shutdown::Both)),
+        Behaviour::Says(head, filler) => {
             say(&mut client, head, *filler);
             drop(client.shutdown(Shutdown::Both));
         }
         // It is read from until the client goes.
-        Manner::Silent => drop(std::io::copy(&mut client, &mut std::io::sink())),
-        Manner::Good | Manner::FallsSilent | Manner::EndsWith(..) => {
+        Behaviour::Silent => drop(std::io::copy(&mut client, &mut std::io::sink())),
+        Behaviour::Good | Behaviour::FallsSilent | Behaviour::EndsWith(..) => {
             client.write_all(INFO).ok();
             converse(&client, shared);
         }
@@ -191,12 +191,12 @@ fn converse(mut client: &TcpStream, shared: &Mutex<State>) {
                 kept.1.get_or_insert_with(|| id.to_owned());
             }
             drop(state);
-            if let Manner::EndsWith(head, filler) = manner {
+            if let Behaviour::EndsWith(head, filler) = manner {
                 say(&mut client, &head, filler);
                 client.shutdown(Shutdown::Both).ok();
                 return;
             }
-        } else if line == "PING" && (manner == Manner::Good || !subscribed(&state, peer)) {
+        } else if line == "PING" && (manner == Behaviour::Good || !subscribed(&state, peer)) {
             client.write_all(b"PONG\r\n").ok();
         }
     }

@@ -37,7 +37,7 @@ pub struct Fault {
 /// side of a play may take for its bytes on a busy machine.
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
-/// Plays one seat's row against a router, and says what was not as it should be.
+/// Plays one seat's row against a router, and returns what was not as it should be.
 #[must_use]
 pub fn play(stage: &Stage, seat: &Seat, router: SocketAddr) -> Vec<Fault> {
     let mut play = Play {
