@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use protocol::bus::{DecodeError, Message};
 
 use crate::Address;
+use crate::arrival::Arrival;
 
 /// The message type of a delivery whose subject does not tell: one selected by a pattern.
 #[derive(Clone, Copy, Debug)]
@@ -15,39 +15,35 @@ pub enum Raw {}
 /// to show.
 #[derive(Clone, Debug)]
 pub struct Delivery<M = Raw> {
-    subject: Address,
-    payload: Bytes,
-    reply: Option<Address>,
+    arrival: Arrival,
     message: PhantomData<fn() -> M>,
 }
 
 impl<M> Delivery<M> {
-    pub(crate) fn new(subject: Address, payload: Bytes, reply: Option<Address>) -> Self {
+    pub(crate) fn new(arrival: Arrival) -> Self {
         Self {
-            subject,
-            payload,
-            reply,
+            arrival,
             message: PhantomData,
         }
     }
 
     /// The subject it was published on.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.arrival.subject
     }
 
     /// Its bytes.
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        &self.arrival.payload
     }
 
     /// Whether its sender waits for an answer; [`Bus::reply`](crate::Bus::reply) gives one.
     pub fn wants_reply(&self) -> bool {
-        self.reply.is_some()
+        self.arrival.reply.is_some()
     }
 
     pub(crate) fn reply(&self) -> Option<&Address> {
-        self.reply.as_ref()
+        self.arrival.reply.as_ref()
     }
 }
 
@@ -57,6 +53,6 @@ impl<M: Message> Delivery<M> {
     /// # Errors
     /// The payload is not this message.
     pub fn decode(&self) -> Result<M, DecodeError> {
-        M::decode(&self.payload)
+        M::decode(&self.arrival.payload)
     }
 }

@@ -5,6 +5,7 @@
 //! the connection is told by [`Events`]. A message is encoded and decoded by the type that its
 //! [`Subject`] carries, and a [`Delivery`] keeps its bytes, so that a bad message can be shown.
 
+mod arrival;
 mod delivery;
 mod error;
 mod memory;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::bus::{Message, Subject};
+use protocol::bus::{Message, Subject, SubjectFamily};
 
 pub use delivery::{Delivery, Raw};
 pub use error::BusError;
@@ -27,6 +28,7 @@ pub use options::{Identity, Login, Options, Server, Tls};
 pub use status::{Event, Events, Status};
 pub use subscription::Subscription;
 
+use arrival::Arrival;
 use subscription::Source;
 
 /// The name of a subject, or a pattern.
@@ -111,8 +113,8 @@ impl Bus {
         subject: &Subject<M>,
         message: &M,
     ) -> Result<(), BusError> {
-        let address = subject.name().into();
-        self.send(address, message.encode().into()).await
+        self.send(subject.name(), None, message.encode().into())
+            .await
     }
 
     /// Publishes bytes as they are.
@@ -124,7 +126,7 @@ impl Bus {
         subject: &str,
         payload: impl Into<Bytes>,
     ) -> Result<(), BusError> {
-        self.send(subject.into(), payload.into()).await
+        self.send(subject, None, payload.into()).await
     }
 
     /// Answers `delivery`. Nothing happens when its sender does not wait for an answer.
@@ -137,7 +139,7 @@ impl Bus {
         answer: &A,
     ) -> Result<(), BusError> {
         match delivery.reply() {
-            Some(to) => self.send(Arc::clone(to), answer.encode().into()).await,
+            Some(to) => self.send(to, None, answer.encode().into()).await,
             None => Ok(()),
         }
     }
@@ -153,16 +155,51 @@ impl Bus {
         message: &M,
         limit: Duration,
     ) -> Result<A, BusError> {
-        let address = Address::from(subject.name());
-        let payload = message.encode().into();
-        let answer = match &self.connection {
-            Transport::Nats(connection) => connection.request(address, payload, limit).await?,
-            Transport::Memory(connection) => connection.request(address, payload, limit).await?,
+        let name = || subject.name().to_owned();
+        let answered = async {
+            let mut answers = self.ask(subject, message).await?;
+            answers.next().await.ok_or(BusError::Closed)
         };
-        A::decode(&answer).map_err(|source| BusError::Malformed {
-            subject: subject.name().to_owned(),
+        let answered = tokio::time::timeout(limit, answered).await;
+        let answer: Arrival =
+            answered.unwrap_or_else(|_| Err(BusError::TimedOut { subject: name() }))?;
+        if answer.no_responders {
+            return Err(BusError::NoResponder { subject: name() });
+        }
+        A::decode(&answer.payload).map_err(|source| BusError::Malformed {
+            subject: name(),
             source,
         })
+    }
+
+    /// Publishes `message` and gathers the answers of all who give one, until `limit` is over or there
+    /// are `most` of them. None when nobody is there.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn gather<M: Message, A: Message>(
+        &self,
+        subject: &Subject<M>,
+        message: &M,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Vec<Delivery<A>>, BusError> {
+        let mut gathered = Vec::new();
+        let gathering = async {
+            let mut answers = self.ask(subject, message).await?;
+            while gathered.len() < most {
+                let answer = answers.next().await.ok_or(BusError::Closed)?;
+                if answer.no_responders {
+                    break;
+                }
+                gathered.push(Delivery::new(answer));
+            }
+            Ok(())
+        };
+        let ended = tokio::time::timeout(limit, gathering).await;
+        // That the time is over is how it usually ends.
+        ended.unwrap_or(Ok(()))?;
+        Ok(gathered)
     }
 
     /// Receives what is published on `subject` from now on, or from the next connection on.
@@ -173,7 +210,31 @@ impl Bus {
         &self,
         subject: &Subject<M>,
     ) -> Result<Subscription<M>, BusError> {
-        self.subscribe_to(subject.name()).await
+        self.subscribe_to(subject.name(), None).await
+    }
+
+    /// As [`Self::subscribe`], but each message goes to one of the subscriptions of `group`, whoever on
+    /// the bus they belong to.
+    ///
+    /// # Errors
+    /// [`BusError::Subject`] when `group` is no word, [`BusError::Closed`].
+    pub async fn subscribe_in_group<M: Message>(
+        &self,
+        subject: &Subject<M>,
+        group: &str,
+    ) -> Result<Subscription<M>, BusError> {
+        self.subscribe_to(subject.name(), Some(group)).await
+    }
+
+    /// Receives what is published on every subject of `family`.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`].
+    pub async fn subscribe_family<M: Message>(
+        &self,
+        family: &SubjectFamily<M>,
+    ) -> Result<Subscription<M>, BusError> {
+        self.subscribe_to(&family.pattern(), None).await
     }
 
     /// Receives what is published on every subject that `pattern` selects: `*` stands for one word
@@ -182,7 +243,7 @@ impl Bus {
     /// # Errors
     /// [`BusError::Subject`], [`BusError::Closed`].
     pub async fn subscribe_pattern(&self, pattern: &str) -> Result<Subscription, BusError> {
-        self.subscribe_to(pattern).await
+        self.subscribe_to(pattern, None).await
     }
 
     /// Returns when all that was published before is with the operating system.
@@ -196,18 +257,59 @@ impl Bus {
         }
     }
 
-    async fn subscribe_to<M>(&self, pattern: &str) -> Result<Subscription<M>, BusError> {
-        let pattern = Address::from(pattern);
-        Ok(Subscription::new(match &self.connection {
-            Transport::Nats(connection) => Source::Nats(connection.subscribe(pattern).await?),
-            Transport::Memory(connection) => Source::Memory(connection.subscribe(pattern)?),
-        }))
+    /// Publishes a request, and returns where its answers arrive.
+    async fn ask<M: Message>(&self, subject: &Subject<M>, message: &M) -> Result<Source, BusError> {
+        let inbox = format!("_INBOX.{:032x}", fastrand::u128(..));
+        let answers = self.source(&inbox, None).await?;
+        let payload = message.encode().into();
+        self.send(subject.name(), Some(inbox.into()), payload)
+            .await?;
+        Ok(answers)
     }
 
-    async fn send(&self, subject: Address, payload: Bytes) -> Result<(), BusError> {
-        match &self.connection {
-            Transport::Nats(connection) => connection.publish(subject, payload).await,
-            Transport::Memory(connection) => connection.publish(subject, payload),
+    async fn subscribe_to<M>(
+        &self,
+        pattern: &str,
+        group: Option<&str>,
+    ) -> Result<Subscription<M>, BusError> {
+        self.source(pattern, group).await.map(Subscription::new)
+    }
+
+    async fn source(&self, pattern: &str, group: Option<&str>) -> Result<Source, BusError> {
+        if !pattern::is_pattern(pattern) {
+            return Err(bad_subject(pattern));
         }
+        if let Some(group) = group.filter(|group| !pattern::is_word(group)) {
+            return Err(bad_subject(group));
+        }
+        let (pattern, group) = (Address::from(pattern), group.map(Address::from));
+        Ok(match &self.connection {
+            Transport::Nats(connection) => {
+                Source::Nats(connection.subscribe(pattern, group).await?)
+            }
+            Transport::Memory(connection) => Source::Memory(connection.subscribe(pattern, group)),
+        })
+    }
+
+    async fn send(
+        &self,
+        subject: &str,
+        reply: Option<Address>,
+        payload: Bytes,
+    ) -> Result<(), BusError> {
+        if !pattern::is_subject(subject) {
+            return Err(bad_subject(subject));
+        }
+        let subject = subject.into();
+        match &self.connection {
+            Transport::Nats(connection) => connection.publish(subject, reply, payload).await,
+            Transport::Memory(connection) => connection.publish(subject, reply, payload),
+        }
+    }
+}
+
+fn bad_subject(subject: &str) -> BusError {
+    BusError::Subject {
+        subject: subject.to_owned(),
     }
 }

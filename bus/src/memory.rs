@@ -1,12 +1,13 @@
 //! The bus within one process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use crate::Address;
+use crate::arrival::Arrival;
 use crate::error::BusError;
 use crate::pattern;
 use crate::status::Status;
@@ -28,22 +29,17 @@ struct State {
     stopped: bool,
     entries: Vec<Subscribed>,
     connections: Vec<watch::Sender<Status>>,
-    inboxes: u64,
+    /// Messages that went to groups: they go round the members of each.
+    shared: usize,
 }
 
 /// One subscription.
 #[derive(Debug)]
 struct Subscribed {
     pattern: Address,
-    sender: mpsc::Sender<Message>,
+    group: Option<Address>,
+    sender: mpsc::Sender<Arrival>,
     status: watch::Sender<Status>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) subject: Address,
-    pub(crate) payload: Bytes,
-    pub(crate) reply: Option<Address>,
 }
 
 impl Hub {
@@ -120,11 +116,11 @@ pub(crate) struct MemoryConnection {
 /// The reading end of one subscription. The hub forgets the writing end when this one is gone.
 #[derive(Debug)]
 pub(crate) struct MemorySubscriber {
-    receiver: mpsc::Receiver<Message>,
+    receiver: mpsc::Receiver<Arrival>,
 }
 
 impl MemorySubscriber {
-    pub(crate) async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Arrival> {
         self.receiver.recv().await
     }
 }
@@ -138,78 +134,76 @@ impl MemoryConnection {
         !self.hub.lock().stopped
     }
 
-    pub(crate) fn publish(&self, subject: Address, payload: Bytes) -> Result<(), BusError> {
-        let message = Message {
-            subject,
-            payload,
-            reply: None,
-        };
-        self.send(&message).map(drop)
-    }
-
-    /// Hands the message to every subscription that it is for, and returns how many there are.
-    fn send(&self, message: &Message) -> Result<usize, BusError> {
-        if !pattern::is_subject(&message.subject) {
-            let subject = message.subject.to_string();
-            return Err(BusError::Subject { subject });
-        }
-        if message.payload.len() > PAYLOAD_MAX {
+    /// Hands the message to every subscription that it is for, and to one of each group. A request that
+    /// is for nobody is answered at once that nobody is there, as a server does.
+    pub(crate) fn publish(
+        &self,
+        subject: Address,
+        reply: Option<Address>,
+        payload: Bytes,
+    ) -> Result<(), BusError> {
+        if payload.len() > PAYLOAD_MAX {
             return Err(BusError::TooLong);
         }
-        let mut state = self.hub.lock();
+        let state = &mut *self.hub.lock();
         if state.stopped {
             return Err(BusError::NotConnected);
         }
         state.entries.retain(|entry| !entry.sender.is_closed());
-        let wanting = |entry: &&Subscribed| pattern::selects(&entry.pattern, &message.subject);
-        let mut receivers = 0;
-        for entry in state.entries.iter().filter(wanting) {
-            receivers += 1;
-            if entry.sender.try_send(message.clone()).is_err() {
-                entry.status.send_modify(|status| status.dropped += 1);
-            }
+        let arrival = Arrival {
+            subject,
+            reply,
+            payload,
+            no_responders: false,
+        };
+        if state.deliver(&arrival) == 0
+            && let Some(inbox) = arrival.reply
+        {
+            state.deliver(&Arrival {
+                subject: inbox,
+                reply: None,
+                payload: Bytes::new(),
+                no_responders: true,
+            });
         }
-        Ok(receivers)
+        Ok(())
     }
 
-    pub(crate) fn subscribe(&self, pattern: Address) -> Result<MemorySubscriber, BusError> {
-        if !pattern::is_pattern(&pattern) {
-            let subject = pattern.to_string();
-            return Err(BusError::Subject { subject });
-        }
+    pub(crate) fn subscribe(&self, pattern: Address, group: Option<Address>) -> MemorySubscriber {
         let (sender, receiver) = mpsc::channel(self.capacity);
         self.hub.lock().entries.push(Subscribed {
             pattern,
+            group,
             sender,
             status: self.status.clone(),
         });
-        Ok(MemorySubscriber { receiver })
+        MemorySubscriber { receiver }
     }
+}
 
-    pub(crate) async fn request(
-        &self,
-        subject: Address,
-        payload: Bytes,
-        limit: Duration,
-    ) -> Result<Bytes, BusError> {
-        let inbox: Address = {
-            let mut state = self.hub.lock();
-            state.inboxes += 1;
-            format!("_INBOX.{}", state.inboxes).into()
-        };
-        let mut answers = self.subscribe(Arc::clone(&inbox))?;
-        let question = Message {
-            subject,
-            payload,
-            reply: Some(inbox),
-        };
-        let subject = question.subject.to_string();
-        if self.send(&question)? == 0 {
-            return Err(BusError::NoResponder { subject });
+impl State {
+    /// Returns how many subscriptions and groups the message is for.
+    fn deliver(&mut self, arrival: &Arrival) -> usize {
+        let wanting = |entry: &&Subscribed| pattern::selects(&entry.pattern, &arrival.subject);
+        let mut alone = Vec::new();
+        let mut groups = BTreeMap::<&str, Vec<&Subscribed>>::new();
+        for entry in self.entries.iter().filter(wanting) {
+            match &entry.group {
+                Some(group) => groups.entry(group).or_default().push(entry),
+                None => alone.push(entry),
+            }
         }
-        match tokio::time::timeout(limit, answers.next()).await {
-            Ok(Some(answer)) => Ok(answer.payload),
-            Ok(None) | Err(_) => Err(BusError::TimedOut { subject }),
-        }
+        self.shared += usize::from(!groups.is_empty());
+        let chosen = groups
+            .values()
+            .map(|members| members[self.shared % members.len()]);
+        let receivers = alone.into_iter().chain(chosen);
+        receivers
+            .inspect(|entry| {
+                if entry.sender.try_send(arrival.clone()).is_err() {
+                    entry.status.send_modify(|status| status.dropped += 1);
+                }
+            })
+            .count()
     }
 }

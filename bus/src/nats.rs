@@ -11,19 +11,17 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Address;
+use crate::arrival::Arrival;
 use crate::error::BusError;
 use crate::options::Options;
-use crate::pattern;
 use crate::status::Status;
 use client::{Client, Command, Interest, cost};
-use decoder::Arrival;
 
 /// Commands on their way to the task of the connection. One more waits.
 const COMMANDS: usize = 2048;
@@ -73,19 +71,17 @@ impl NatsConnection {
         self.status.borrow().connected
     }
 
-    pub(crate) async fn publish(&self, subject: Address, payload: Bytes) -> Result<(), BusError> {
-        self.send(subject, None, payload).await
-    }
-
-    pub(crate) async fn subscribe(&self, pattern: Address) -> Result<NatsSubscriber, BusError> {
-        if !pattern::is_pattern(&pattern) {
-            return Err(bad_subject(&pattern));
-        }
+    pub(crate) async fn subscribe(
+        &self,
+        pattern: Address,
+        group: Option<Address>,
+    ) -> Result<NatsSubscriber, BusError> {
         let id = self.subscriptions.fetch_add(1, Relaxed) + 1;
         let (sender, arriving) = mpsc::channel(self.capacity);
         let held = Arc::<AtomicUsize>::default();
         let entry = Interest {
             pattern,
+            group,
             sender,
             held: Arc::clone(&held),
         };
@@ -98,29 +94,6 @@ impl NatsConnection {
         })
     }
 
-    pub(crate) async fn request(
-        &self,
-        subject: Address,
-        payload: Bytes,
-        limit: Duration,
-    ) -> Result<Bytes, BusError> {
-        let inbox: Address = format!("_INBOX.{:032x}", fastrand::u128(..)).into();
-        let name = subject.to_string();
-        let answered = async {
-            let mut answers = self.subscribe(Arc::clone(&inbox)).await?;
-            self.send(subject, Some(inbox), payload).await?;
-            match answers.next().await {
-                Some(answer) if answer.no_responders => Err(BusError::NoResponder {
-                    subject: name.clone(),
-                }),
-                Some(answer) => Ok(answer.payload),
-                None => Err(BusError::Closed),
-            }
-        };
-        let answered = tokio::time::timeout(limit, answered).await;
-        answered.unwrap_or(Err(BusError::TimedOut { subject: name }))
-    }
-
     pub(crate) async fn flush(&self) -> Result<(), BusError> {
         self.require_connection()?;
         let (flush, flushed) = oneshot::channel();
@@ -128,15 +101,12 @@ impl NatsConnection {
         flushed.await.map_err(|_| BusError::NotConnected)
     }
 
-    async fn send(
+    pub(crate) async fn publish(
         &self,
         subject: Address,
         reply: Option<Address>,
         payload: Bytes,
     ) -> Result<(), BusError> {
-        if !pattern::is_subject(&subject) {
-            return Err(bad_subject(&subject));
-        }
         self.require_connection()?;
         if payload.len() > self.status.borrow().max_payload {
             return Err(BusError::TooLong);
@@ -211,11 +181,5 @@ fn trust(options: &Options) -> Result<Option<Arc<ClientConfig>>, BusError> {
 fn wrong(option: &str, error: &dyn std::fmt::Display) -> BusError {
     BusError::Options {
         reason: format!("{option}: {error}"),
-    }
-}
-
-fn bad_subject(subject: &Address) -> BusError {
-    BusError::Subject {
-        subject: subject.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use futures_util::FutureExt;
 
+use crate::arrival::Arrival;
 use crate::delivery::{Delivery, Raw};
 use crate::{memory, nats};
 
@@ -24,6 +25,15 @@ pub(crate) enum Source {
     Memory(memory::MemorySubscriber),
 }
 
+impl Source {
+    pub(crate) async fn next(&mut self) -> Option<Arrival> {
+        match self {
+            Self::Nats(subscriber) => subscriber.next().await,
+            Self::Memory(subscriber) => subscriber.next().await,
+        }
+    }
+}
+
 impl<M> Subscription<M> {
     pub(crate) fn new(source: Source) -> Self {
         Self {
@@ -36,18 +46,7 @@ impl<M> Subscription<M> {
     ///
     /// Cancel-safe: a message is taken only when it is returned.
     pub async fn next(&mut self) -> Option<Delivery<M>> {
-        match &mut self.source {
-            Source::Nats(subscriber) => {
-                let message = subscriber.next().await?;
-                let payload = message.payload;
-                Some(Delivery::new(message.subject, payload, message.reply))
-            }
-            Source::Memory(subscriber) => {
-                let message = subscriber.next().await?;
-                let payload = message.payload;
-                Some(Delivery::new(message.subject, payload, message.reply))
-            }
-        }
+        self.source.next().await.map(Delivery::new)
     }
 
     /// The next message if it is already here.

@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use bus::{Bus, BusError, Event, Hub, Options, Server};
-use protocol::bus::{Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, Register, Start};
+use protocol::bus::{
+    Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, Register, Start, SubjectFamily,
+};
 use tests_kit::{NatsProgram, NatsServer, PATIENCE};
 
 /// Small, so that a slow reader is soon one.
@@ -174,6 +176,112 @@ async fn a_request_is_answered(place: &mut Place) {
     assert_eq!(answered.unwrap(), mine);
 }
 
+async fn a_message_goes_to_one_of_a_group(place: &mut Place) {
+    const SENT: usize = CAPACITY;
+    let (one, two) = (place.connected().await, place.connected().await);
+    let in_group = async |bus: &Bus, group: &str| {
+        let joined = bus.subscribe_in_group(&ROUTER_REGISTER, group);
+        within(joined).await.unwrap()
+    };
+    let mut members = [in_group(&one, "cc").await, in_group(&two, "cc").await];
+    let mut alone = [
+        in_group(&one, "other").await,
+        within(two.subscribe(&ROUTER_REGISTER)).await.unwrap(),
+    ];
+    settle(&one).await;
+    settle(&two).await;
+    for n in 0..SENT {
+        let message = register(&n.to_string());
+        within(one.publish(&ROUTER_REGISTER, &message))
+            .await
+            .unwrap();
+    }
+    for subscription in &mut alone {
+        for n in 0..SENT {
+            let message = within(subscription.next()).await.unwrap();
+            assert_eq!(message.decode().unwrap().app, n.to_string());
+        }
+    }
+    settle(&one).await;
+    settle(&two).await;
+    let mut taken = Vec::new();
+    for member in &mut members {
+        let before = taken.len();
+        while let Some(message) = member.try_next() {
+            taken.push(message.decode().unwrap().app.parse::<usize>().unwrap());
+        }
+        assert!(taken.len() > before, "each member has its share");
+    }
+    taken.sort_unstable();
+    assert!(taken.into_iter().eq(0..SENT), "each message went to one");
+
+    for word in ["", "a.b", "*", "a b"] {
+        let refused = within(one.subscribe_in_group(&ROUTER_REGISTER, word)).await;
+        assert!(matches!(refused, Err(BusError::Subject { .. })), "{word:?}");
+    }
+}
+
+async fn one_request_has_many_answers(place: &mut Place) {
+    const SHORT: Duration = Duration::from_millis(200);
+    let asking = place.connected().await;
+    let ask = async |most, limit| {
+        let gathering = asking.gather::<Greet, Start>(&ROUTER_GREET, &Greet, most, limit);
+        let answers = within(gathering).await.unwrap();
+        let ids = answers.iter().map(|answer| answer.decode().unwrap().id);
+        let mut ids: Vec<String> = ids.collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert!(ask(9, PATIENCE).await.is_empty(), "nobody is there");
+
+    let mut answering = Vec::new();
+    for id in ["a", "b", "c"] {
+        let bus = place.connected().await;
+        let mut greets = within(bus.subscribe(&ROUTER_GREET)).await.unwrap();
+        settle(&bus).await;
+        answering.push(async move {
+            let mine = Start {
+                id: id.to_owned(),
+                ..Start::default()
+            };
+            while let Some(greet) = greets.next().await {
+                bus.reply(&greet, &mine).await.unwrap();
+            }
+        });
+    }
+    let answering = futures_util::future::join_all(answering);
+    let asked = async {
+        assert_eq!(ask(9, SHORT).await, ["a", "b", "c"]);
+        assert_eq!(ask(3, PATIENCE).await, ["a", "b", "c"]);
+        assert_eq!(ask(1, PATIENCE).await.len(), 1);
+    };
+    tokio::select! {
+        _ = answering => panic!("the answers ended"),
+        () = asked => {}
+    }
+}
+
+async fn a_family_of_subjects_is_one_subscription(place: &mut Place) {
+    static START: SubjectFamily<Start> = SubjectFamily::new("dea.", ".start");
+    let bus = place.connected().await;
+    let mut starts = within(bus.subscribe_family(&START)).await.unwrap();
+    settle(&bus).await;
+    for subject in ["dea.start", "dea.a.b.start", "dea.a.stop"] {
+        within(bus.publish_raw(subject, "{}")).await.unwrap();
+    }
+    for id in ["0-a", "1-b"] {
+        let sent = Start {
+            id: id.to_owned(),
+            ..Start::default()
+        };
+        let subject = START.subject(id).unwrap();
+        within(bus.publish(&subject, &sent)).await.unwrap();
+        let delivery = within(starts.next()).await.unwrap();
+        assert_eq!(START.word(delivery.subject()), Some(id));
+        assert_eq!(delivery.decode().unwrap(), sent);
+    }
+}
+
 async fn a_server_that_comes_back_finds_the_subscriptions(place: &mut Place) {
     let bus = place.connected().await;
     let mut events = bus.events();
@@ -315,6 +423,9 @@ contract! {
     the_order_of_one_sender_is_kept,
     a_pattern_selects,
     a_request_is_answered,
+    a_message_goes_to_one_of_a_group,
+    one_request_has_many_answers,
+    a_family_of_subjects_is_one_subscription,
     a_server_that_comes_back_finds_the_subscriptions,
     no_server_at_start_is_only_late,
     a_slow_reader_loses_the_newest_and_is_told,

@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::choice::Choice;
-use super::decoder::{Arrival, Info, Operation, deafens};
+use super::decoder::{Info, Operation, deafens};
 use super::dial::{Inlet, Link, Outlet, dial};
 use crate::Address;
+use crate::arrival::Arrival;
 use crate::options::{Options, Server};
 use crate::status::Status;
 
@@ -56,6 +57,8 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Interest {
     pub(super) pattern: Address,
+    /// Each message goes to one subscription of the group.
+    pub(super) group: Option<Address>,
     pub(super) sender: mpsc::Sender<Arrival>,
     /// The bytes that wait for its reader.
     pub(super) held: Arc<AtomicUsize>,
@@ -263,8 +266,8 @@ impl Client {
         let mut dropped = 0;
         let ended = loop {
             match inlet.next() {
-                Ok(Some(Operation::Message(arrival))) => {
-                    dropped += u64::from(!self.deliver(arrival, outlet));
+                Ok(Some(Operation::Message(id, arrival))) => {
+                    dropped += u64::from(!self.deliver(id, arrival, outlet));
                 }
                 Ok(Some(Operation::Ping)) => outlet.line(&["PONG"]),
                 Ok(Some(Operation::Info(info))) => self.learn(&info),
@@ -288,8 +291,7 @@ impl Client {
     }
 
     /// Hands a message to its reader, and returns whether there was room.
-    fn deliver(&mut self, arrival: Arrival, outlet: &mut Outlet) -> bool {
-        let id = arrival.subscription;
+    fn deliver(&mut self, id: u64, arrival: Arrival, outlet: &mut Outlet) -> bool {
         let Some(entry) = self.subscriptions.get(&id) else {
             return true;
         };
@@ -371,7 +373,11 @@ impl Client {
 }
 
 fn subscribe(outlet: &mut Outlet, id: u64, entry: &Interest) {
-    outlet.line(&["SUB", &entry.pattern, &id.to_string()]);
+    let id = id.to_string();
+    match &entry.group {
+        Some(group) => outlet.line(&["SUB", &entry.pattern, group, &id]),
+        None => outlet.line(&["SUB", &entry.pattern, &id]),
+    }
 }
 
 /// `host:port`, perhaps with a scheme before it; an IPv6 host in brackets.

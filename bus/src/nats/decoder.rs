@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::{Deserialize, Deserializer};
 
 use crate::Address;
+use crate::arrival::Arrival;
 
 /// The longest line but [`INFO_MAX`]'s, in bytes: twice what servers accept from those who publish.
 const LINE_MAX: usize = 8 * 1024;
@@ -34,8 +35,8 @@ const SHOWN: usize = 200;
 pub(super) enum Operation {
     /// What it is and wants, the first time and whenever that changes.
     Info(Box<Info>),
-    /// A message for one of our subscriptions.
-    Message(Arrival),
+    /// A message for this one of our subscriptions.
+    Message(u64, Arrival),
     /// "Are you there?"
     Ping,
     /// "I am here."
@@ -44,17 +45,6 @@ pub(super) enum Operation {
     Fine,
     /// What we did wrong, in its words.
     Error(String),
-}
-
-/// A message and the subscription it is for.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) subscription: u64,
-    pub(crate) subject: Address,
-    pub(crate) reply: Option<Address>,
-    pub(crate) payload: Bytes,
-    /// Not a message of anybody: a request has no receiver.
-    pub(crate) no_responders: bool,
 }
 
 /// What a server says about itself; the rest is ignored.
@@ -285,7 +275,6 @@ impl Decoder {
         };
         let (headers, payload) = self.bytes[..announced.total].split_at(announced.headers);
         let arrival = Arrival {
-            subscription: announced.subscription,
             subject: announced.subject,
             reply: announced.reply,
             payload: Bytes::copy_from_slice(payload),
@@ -295,7 +284,7 @@ impl Decoder {
             return Err(Breach::PayloadWithoutEnd);
         }
         self.bytes.advance(whole);
-        Ok(Some(Operation::Message(arrival)))
+        Ok(Some(Operation::Message(announced.subscription, arrival)))
     }
 }
 
@@ -353,9 +342,9 @@ mod tests {
 
     fn words(operation: &Operation) -> String {
         match operation {
-            Operation::Message(arrival) => format!(
+            Operation::Message(id, arrival) => format!(
                 "{} {} {} {}{}",
-                arrival.subscription,
+                id,
                 arrival.subject,
                 arrival.reply.as_deref().unwrap_or("-"),
                 arrival.payload.escape_ascii(),

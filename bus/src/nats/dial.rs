@@ -278,7 +278,7 @@ async fn login(options: &Options, encrypted: bool, mut link: Link) -> Result<Lin
                 link.outlet.line(&["PONG"]);
                 link.outlet.finish().await?;
             }
-            Operation::Fine | Operation::Message(_) => {}
+            Operation::Fine | Operation::Message(..) => {}
         }
     }
 }

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::subject::{Subject, json_message};
 
 /// Where a program says that it has started.
-pub const COMPONENT_ANNOUNCE: Subject<Announcement> = Subject::new("vcap.component.announce");
+pub static COMPONENT_ANNOUNCE: Subject<Announcement> = Subject::new("vcap.component.announce");
 
 /// Where somebody asks who is there; each program answers with its [`Announcement`].
-pub const COMPONENT_DISCOVER: Subject<Discover> = Subject::new("vcap.component.discover");
+pub static COMPONENT_DISCOVER: Subject<Discover> = Subject::new("vcap.component.discover");
 
 /// Who a program is and where it can be asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,13 +14,13 @@ pub use glimpse::Glimpse;
 pub use tags::Tags;
 
 /// A route is claimed, or a claim renewed.
-pub const ROUTER_REGISTER: Subject<Register> = Subject::new("router.register");
+pub static ROUTER_REGISTER: Subject<Register> = Subject::new("router.register");
 /// A claim is given up.
-pub const ROUTER_UNREGISTER: Subject<Register> = Subject::new("router.unregister");
+pub static ROUTER_UNREGISTER: Subject<Register> = Subject::new("router.unregister");
 /// A registrar asks which routers there are; each answers with [`Start`].
-pub const ROUTER_GREET: Subject<Greet> = Subject::new("router.greet");
+pub static ROUTER_GREET: Subject<Greet> = Subject::new("router.greet");
 /// A router has started or has come back: registrars send all of their routes again.
-pub const ROUTER_START: Subject<Start> = Subject::new("router.start");
+pub static ROUTER_START: Subject<Start> = Subject::new("router.start");
 /// The one subscription that carries registrations and their withdrawals in the order sent.
 pub const ROUTER_PATTERN: &str = "router.*";
 

@@ -1,5 +1,6 @@
 //! A subject that knows what is said on it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -9,36 +10,89 @@ use super::liberal;
 
 /// The name of a bus subject, bound to the one type of message published there.
 pub struct Subject<M> {
-    name: &'static str,
+    name: Cow<'static, str>,
     message: PhantomData<fn() -> M>,
 }
 
 impl<M> Subject<M> {
-    /// A subject called `name`. Meant for constants.
+    /// A subject called `name`. Meant for statics.
     pub const fn new(name: &'static str) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             message: PhantomData,
         }
     }
 
     /// The name as it goes on the wire.
-    pub const fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
 impl<M> Clone for Subject<M> {
     fn clone(&self) -> Self {
-        *self
+        Self {
+            name: self.name.clone(),
+            message: PhantomData,
+        }
     }
 }
-
-impl<M> Copy for Subject<M> {}
 
 impl<M> fmt::Debug for Subject<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Subject({:?})", self.name)
+    }
+}
+
+/// Subjects that differ in one word alone, such as `dea.<id>.start`, bound to the one type of message
+/// published there.
+pub struct SubjectFamily<M> {
+    before: &'static str,
+    after: &'static str,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<M> SubjectFamily<M> {
+    /// The subjects of one word between `before` and `after`, which hold the dots next to it. Meant
+    /// for statics.
+    pub const fn new(before: &'static str, after: &'static str) -> Self {
+        Self {
+            before,
+            after,
+            message: PhantomData,
+        }
+    }
+
+    /// The subject of `word`; none when that is no single word: empty, or with a dot, a wildcard, a
+    /// blank or a control character in it.
+    pub fn subject(&self, word: &str) -> Option<Subject<M>> {
+        let foreign = |c: char| c.is_whitespace() || c.is_control() || ".*>".contains(c);
+        if word.is_empty() || word.contains(foreign) {
+            return None;
+        }
+        Some(Subject {
+            name: Cow::Owned(format!("{}{word}{}", self.before, self.after)),
+            message: PhantomData,
+        })
+    }
+
+    /// The pattern that selects all of them.
+    pub fn pattern(&self) -> String {
+        format!("{}*{}", self.before, self.after)
+    }
+
+    /// The word of `subject`, if it is one of them.
+    pub fn word<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        let word = subject
+            .strip_prefix(self.before)?
+            .strip_suffix(self.after)?;
+        (!word.is_empty() && !word.contains('.')).then_some(word)
+    }
+}
+
+impl<M> fmt::Debug for SubjectFamily<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubjectFamily({:?})", self.pattern())
     }
 }
 
@@ -117,3 +171,40 @@ macro_rules! json_message {
 }
 
 pub(super) use json_message;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static START: SubjectFamily<()> = SubjectFamily::new("dea.", ".start");
+
+    #[test]
+    fn a_family_has_a_subject_for_each_word() {
+        for (word, subject) in [
+            ("0-a1b2", Some("dea.0-a1b2.start")),
+            ("", None),
+            ("a.b", None),
+            ("*", None),
+            (">", None),
+            ("a b", None),
+            ("a\r\nPUB b 1", None),
+        ] {
+            let made = START.subject(word);
+            assert_eq!(made.as_ref().map(Subject::name), subject, "{word:?}");
+        }
+        assert_eq!(START.pattern(), "dea.*.start");
+    }
+
+    #[test]
+    fn the_word_of_a_subject_is_found_again() {
+        for (subject, word) in [
+            ("dea.0-a1b2.start", Some("0-a1b2")),
+            ("dea..start", None),
+            ("dea.a.b.start", None),
+            ("dea.a.stop", None),
+            ("dea.start", None),
+        ] {
+            assert_eq!(START.word(subject), word, "{subject}");
+        }
+    }
+}
