@@ -7,81 +7,14 @@
 
 use std::time::Duration;
 
-use bus::{Bus, BusError, Event, Hub, Options, Server};
-use protocol::bus::{
-    Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, Register, Start, SubjectFamily,
-};
+use bus::{Bus, BusError, Event, Hub};
+use protocol::bus::{Greet, ROUTER_GREET, ROUTER_REGISTER, ROUTER_START, Start, SubjectFamily};
 use tests_kit::{NatsProgram, NatsServer, PATIENCE};
 
-/// Small, so that a slow reader is soon one.
-const CAPACITY: usize = 64;
+#[path = "contract/place.rs"]
+mod place;
 
-/// The other end of the bus, whichever it is.
-enum Place {
-    Memory(Hub),
-    Nats(NatsServer),
-}
-
-impl Place {
-    async fn connect(&self) -> Bus {
-        match self {
-            Self::Memory(hub) => Bus::in_memory(hub, CAPACITY),
-            Self::Nats(server) => Bus::connect(&options(server)).unwrap(),
-        }
-    }
-
-    /// A connection that is up.
-    async fn connected(&self) -> Bus {
-        let bus = self.connect().await;
-        let event = within(bus.events().next()).await;
-        assert!(matches!(event, Some(Event::Connected { .. })), "{event:?}");
-        bus
-    }
-
-    fn stop(&mut self) {
-        match self {
-            Self::Memory(hub) => hub.stop(),
-            Self::Nats(server) => server.kill(),
-        }
-    }
-
-    fn start(&mut self) {
-        match self {
-            Self::Memory(hub) => hub.start(),
-            Self::Nats(server) => server.restart(),
-        }
-    }
-}
-
-fn options(server: &NatsServer) -> Options {
-    Options {
-        servers: vec![Server {
-            host: "127.0.0.1".to_owned(),
-            port: server.port(),
-        }],
-        name: "contract".to_owned(),
-        subscription_capacity: CAPACITY,
-        ..Options::default()
-    }
-}
-
-async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("late")
-}
-
-/// Returns when the server has seen everything that `bus` sent before.
-async fn settle(bus: &Bus) {
-    let mut echo = within(bus.subscribe_pattern("settle.>")).await.unwrap();
-    within(bus.publish_raw("settle.now", "{}")).await.unwrap();
-    within(echo.next()).await.unwrap();
-}
-
-fn register(app: &str) -> Register {
-    Register {
-        app: app.to_owned(),
-        ..Register::default()
-    }
-}
+use place::{CAPACITY, Place, register, settle, within};
 
 async fn a_message_arrives_as_it_was_sent(place: &mut Place) {
     let bus = place.connected().await;

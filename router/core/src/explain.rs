@@ -6,7 +6,7 @@ mod agreement;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::admin::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute};
+use protocol::router::{Attempted, Chosen, EndpointReport, Explain, MatchedRoute};
 
 use crate::endpoint::{Endpoint, Origin};
 use crate::host::LookupHost;

@@ -1,6 +1,6 @@
 //! The routes as `GET /routes` lists them.
 
-use protocol::admin::RouteEntry;
+use protocol::router::RouteEntry;
 
 use crate::endpoint::{Endpoint, Origin};
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use protocol::admin::AppRequests;
+use protocol::router::AppRequests;
 use router_core::table::RouteTable;
 
 /// A look at the whole table is good for so long.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use protocol::admin::Connections;
+use protocol::router::Connections;
 use serde::Deserialize;
 
 use super::Admin;

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::admin::{Chosen, Explain};
+use protocol::router::{Chosen, Explain};
 use router_core::explain::explain;
 use router_core::field::FieldKind;
 use router_core::http1::request::{Method, RequestParser};

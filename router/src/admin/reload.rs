@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::admin::Reloaded;
+use protocol::router::Reloaded;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Admin;

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use component::histogram::Distribution;
 use component::process_usage::{self, Usage};
 use component::threads;
-use protocol::admin::{ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};
+use protocol::router::{ComponentVarz, Latency, Responses, Varz, VarzTags, Vitals};
 use router_core::access_log::timestamp;
 use router_core::rates::Rates;
 

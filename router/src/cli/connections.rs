@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use protocol::admin::{ConnectionState, Connections};
+use protocol::router::{ConnectionState, Connections};
 
 use component::admin_client::{AdminClient, AdminError};
 use component::text_table::{TextTable, span};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use protocol::admin::{Explain, MatchedRoute};
+use protocol::router::{Explain, MatchedRoute};
 
 use super::NO;
 use component::admin_client::{AdminClient, AdminError, encoded};

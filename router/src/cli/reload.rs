@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use component::admin_client::{AdminClient, AdminError};
-use protocol::admin::Reloaded;
+use protocol::router::Reloaded;
 
 /// Asks for a reload and tells its outcome.
 pub(super) async fn ask(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use protocol::admin::RouteEntry;
+use protocol::router::RouteEntry;
 
 use component::admin_client::{AdminClient, AdminError, encoded};
 use component::text_table::TextTable;

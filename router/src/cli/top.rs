@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, Write, stdin, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use protocol::admin::Varz;
+use protocol::router::Varz;
 
 use self::screen::lines;
 use self::terminal::{Key, Terminal};

@@ -2,7 +2,7 @@
 
 use component::config_file;
 use component::yaml::{Line, Output};
-use protocol::admin::Reloaded;
+use protocol::router::Reloaded;
 
 use super::Config;
 

@@ -11,7 +11,7 @@ use component::orders::{Order, Orders, Request};
 use component::pid_file::PidFile;
 use component::program::{Program, Started};
 use component::telemetry;
-use protocol::admin::Reloaded;
+use protocol::router::Reloaded;
 
 use crate::admin::Refused;
 use crate::cli::args::Args;

@@ -10,7 +10,7 @@ use component::address::ListenAddress;
 use component::shutdown::{self, Phase, Shutdown, Trigger};
 use component::tasks::Tasks;
 use component::telemetry::LogLevel;
-use protocol::admin::Reloaded;
+use protocol::router::Reloaded;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 

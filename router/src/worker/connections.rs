@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::tick::Tick;
-use protocol::admin::{Connection, ConnectionState};
+use protocol::router::{Connection, ConnectionState};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a list waits for a busy worker before it goes on without it.

@@ -1,6 +1,6 @@
 //! What `top` shows, line by line.
 
-use protocol::admin::{Latency, Varz};
+use protocol::router::{Latency, Varz};
 
 use component::text_table::{TextTable, bytes, shown, span};
 
@@ -166,7 +166,7 @@ fn apps(now: &Varz) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::admin::AppRequests;
+    use protocol::router::AppRequests;
 
     use super::*;
 

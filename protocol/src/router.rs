@@ -1,4 +1,4 @@
-//! What the administrative endpoints answer with.
+//! What the router's admin listener answers with.
 
 mod connections;
 mod explain;
