@@ -4,6 +4,7 @@ pub mod address;
 pub mod admin;
 pub mod admin_client;
 pub mod announce;
+pub mod atomic_file;
 pub mod background;
 pub mod bus_config;
 pub mod config_file;

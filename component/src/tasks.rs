@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::threads::message;
+use crate::threads::{failed, message};
 
 /// The name of a task, for logs and for whoever waits in vain.
 pub type Name = Cow<'static, str>;
@@ -67,7 +67,8 @@ impl Tasks {
     }
 
     /// Runs `work` on a thread of its own. Call it within a tokio runtime, which watches for the
-    /// end. The thread itself learns in its own way that it should return.
+    /// end. The thread itself learns in its own way that it should return. A panic is counted as
+    /// [`threads`](crate::threads) do.
     ///
     /// # Errors
     ///
@@ -79,10 +80,15 @@ impl Tasks {
     ) -> io::Result<()> {
         let name = name.into();
         let (sender, ended) = oneshot::channel();
+        let thread_name = name.clone().into_owned();
         thread::Builder::new()
-            .name(name.clone().into_owned())
+            .name(thread_name.clone())
             .spawn(move || {
-                let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| message(&*panic));
+                let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+                    let reason = message(&*panic);
+                    failed(&thread_name, &reason);
+                    reason
+                });
                 // Nobody listens when the owner is gone.
                 drop(sender.send(result));
             })?;
@@ -117,6 +123,13 @@ impl Tasks {
         };
         let name = self.names.remove(&id).unwrap_or_default();
         Some(Ended { name, how })
+    }
+
+    /// Waits for all to end, for at most `limit`, and returns whether they have. Those that are late go
+    /// on.
+    pub async fn ended(&mut self, limit: Duration) -> bool {
+        let all = async { while self.next().await.is_some() {} };
+        timeout(limit, all).await.is_ok()
     }
 
     /// Waits for all to end, for at most `limit`, and reports those that did not end well. Tasks

@@ -9,13 +9,12 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use component::shutdown::{self, Phase, Shutdown, Trigger};
-use component::threads;
+use component::tasks::Tasks;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_local;
 
 use crate::config::settings::Settings;
@@ -53,12 +52,13 @@ pub struct EdgeParts {
 pub struct Edge {
     phase: Trigger,
     settings: watch::Sender<Arc<Settings>>,
-    threads: Vec<JoinHandle<()>>,
+    /// Behind a lock because whoever waits for their end may give up, and another waits instead.
+    threads: Mutex<Tasks>,
     loads: Arc<[Arc<AtomicUsize>]>,
 }
 
 impl Edge {
-    /// Starts the workers.
+    /// Starts the workers, within a tokio runtime, which notices their end.
     ///
     /// # Errors
     /// A thread or its event loop could not be made.
@@ -82,11 +82,11 @@ impl Edge {
         let mut edge = Self {
             phase,
             settings: settings_in_force,
-            threads: Vec::new(),
+            threads: Mutex::default(),
             loads: Arc::clone(&loads),
         };
         for (index, (inbox, asks)) in inboxes.into_iter().zip(asks).enumerate() {
-            let seat = WorkerThread {
+            let worker = WorkerThread {
                 parts: Parts {
                     index,
                     shared: shared.clone(),
@@ -110,10 +110,11 @@ impl Edge {
             };
             let name = format!("worker-{index}");
             edge.threads
-                .push(threads::spawn(&name, move || match runtime() {
-                    Ok(runtime) => runtime.block_on(seat.run()),
+                .get_mut()
+                .spawn_thread(name, move || match runtime() {
+                    Ok(runtime) => runtime.block_on(worker.run()),
                     Err(error) => tracing::error!(%error, index, "worker-not-started"),
-                })?);
+                })?;
         }
         Ok(edge)
     }
@@ -142,25 +143,14 @@ impl Edge {
     /// Waits until every connection has ended after [`drain`](Self::drain) or
     /// [`close`](Self::close), but no longer than `limit`. Returns whether they have.
     pub async fn finished(&self, limit: Duration) -> bool {
-        let ended = async {
-            while !self.threads.iter().all(JoinHandle::is_finished) {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(limit, ended).await.is_ok()
+        self.threads.lock().await.ended(limit).await
     }
 
-    /// Ends every connection now and joins the workers.
+    /// Ends every connection now, and waits for the workers' end.
     pub async fn stop(mut self) {
         self.phase.advance(Phase::Stopping);
-        while !self.threads.iter().all(JoinHandle::is_finished) {
-            tokio::time::sleep(LOOK).await;
-        }
-        for thread in std::mem::take(&mut self.threads) {
-            if thread.join().is_err() {
-                tracing::error!("worker-panicked");
-            }
-        }
+        let threads = self.threads.get_mut();
+        while threads.next().await.is_some() {}
     }
 }
 

@@ -1,12 +1,13 @@
 //! The routes on disk, for the next start.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use component::atomic_file;
+use component::periodic::{Periodic, Turn};
+use component::regular_file;
 use component::tick::Tick;
 use router_core::own_listeners::OwnListeners;
 use router_core::registry::Registry;
@@ -16,8 +17,6 @@ use router_core::table::RouteTable;
 use crate::observe::metrics::Metrics;
 use crate::routes::Routes;
 use crate::routes::registrar::Outlets;
-use component::periodic::{Periodic, Turn};
-use component::regular_file;
 
 /// What came of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,23 +147,10 @@ impl SnapshotFile {
     }
 }
 
-/// Puts a whole new file in the place of the old one: whoever reads sees one or the other, also
-/// after a crash.
 fn replace(file: &Path, table: &RouteTable) -> io::Result<usize> {
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(directory)?;
-    let mut name = file.file_name().map(OsString::from).unwrap_or_default();
-    name.push(".new");
-    let next = directory.join(name);
-    let mut out = File::create(&next)?;
-    let endpoints = snapshot::write(table, unix_millis(), |piece| out.write_all(piece))?;
-    out.sync_all()?;
-    fs::rename(&next, file)?;
-    File::open(directory)?.sync_all()?;
-    Ok(endpoints)
+    atomic_file::replace(file, |out| {
+        snapshot::write(table, unix_millis(), |piece| out.write_all(piece))
+    })
 }
 
 fn unix_millis() -> u64 {
@@ -174,6 +160,8 @@ fn unix_millis() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use arc_swap::ArcSwap;
     use router_core::endpoint::{Description, Digest, Facts, Origin};
     use router_core::registration::Registration;
