@@ -5,6 +5,7 @@
 //! [`Keys`] then walks the keys of a program in one function that serves both directions: reading a
 //! file into values and writing the values out again, with or without their documentation.
 
+mod collection;
 mod keys;
 mod near;
 mod parse;
@@ -19,7 +20,7 @@ use std::fmt;
 pub use keys::{Item, Keys, read, write};
 pub use near::nearest;
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse};
-pub use value::{Count, Value};
+pub use value::{Count, Single, Value};
 pub use variables::{Variables, expand, unexpanded};
 pub use write::{Line, Output, render, render_documented};
 

@@ -320,7 +320,7 @@ impl Keys<'_> {
             lines.push(Line {
                 title: title.take(),
                 doc,
-                name,
+                name: name.into(),
                 value,
                 comment,
             });

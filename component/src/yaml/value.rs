@@ -1,10 +1,10 @@
-//! Single values, and lists and options of them.
+//! Single values.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Content, Laxity, Node, Output, Report};
+use super::{Laxity, Node, Output, Report};
 use crate::address::ListenAddress;
 use crate::duration;
 use crate::secret::Secret;
@@ -16,6 +16,25 @@ pub trait Value {
     fn read(&mut self, node: &Node, report: &mut Report);
     /// The value for a file. What is written reads back as the same value, secrets excepted.
     fn write(&self) -> Output;
+}
+
+/// A type of value that can stand in an option, a list or a map.
+pub trait Single: Value + Sized {
+    /// Whether an empty text stands for no value, where there may be none.
+    const EMPTY_IS_NONE: bool = true;
+
+    /// What a value is read into.
+    fn blank() -> Self;
+
+    /// Whether this value stands for no value, where there may be none.
+    fn says_none(&self) -> bool {
+        false
+    }
+
+    /// How no value is written.
+    fn none() -> Output {
+        Output::Absent
+    }
 }
 
 /// Reads a scalar with `parse`, whose error becomes the fault.
@@ -35,7 +54,13 @@ fn read_scalar<T>(
 }
 
 macro_rules! scalar {
-    ($($type:ty: $parse:expr, $write:expr;)*) => {$(
+    ($($type:ty: $blank:expr, $parse:expr, $write:expr;)*) => {$(
+        impl Single for $type {
+            fn blank() -> Self {
+                $blank
+            }
+        }
+
         impl Value for $type {
             fn read(&mut self, node: &Node, report: &mut Report) {
                 read_scalar(self, node, report, $parse);
@@ -50,18 +75,19 @@ macro_rules! scalar {
 }
 
 scalar! {
-    String: |text| Ok(text.to_owned()), Clone::clone;
-    PathBuf: |text| Ok(text.into()), |path| path.to_string_lossy().into_owned();
-    bool: parse_bool, ToString::to_string;
-    u16: |text| whole(text, u16::MAX), ToString::to_string;
-    u32: |text| whole(text, u32::MAX), ToString::to_string;
-    u64: |text| whole(text, u64::MAX), ToString::to_string;
-    usize: |text| whole(text, usize::MAX), ToString::to_string;
-    ByteSize: |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
-    ListenAddress: |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
-    IpAddr: parse_ip, ToString::to_string;
-    SocketAddr: parse_socket, ToString::to_string;
-    Secret: |text| Ok(Secret::new(text)), |secret| (if secret.is_empty() { "" } else { Secret::MASK }).to_owned();
+    String: Self::new(), |text| Ok(text.to_owned()), Clone::clone;
+    PathBuf: Self::new(), |text| Ok(text.into()), |path| path.to_string_lossy().into_owned();
+    bool: false, parse_bool, ToString::to_string;
+    u16: 0, |text| whole(text, u16::MAX), ToString::to_string;
+    u32: 0, |text| whole(text, u32::MAX), ToString::to_string;
+    u64: 0, |text| whole(text, u64::MAX), ToString::to_string;
+    usize: 0, |text| whole(text, usize::MAX), ToString::to_string;
+    f64: 0.0, parse_float, |number| format!("{number:?}");
+    ByteSize: Self(0), |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
+    ListenAddress: Self::Tcp((Ipv6Addr::UNSPECIFIED, 0).into()), |text| text.parse().map_err(|e| format!("{e}")), ToString::to_string;
+    IpAddr: Self::from(Ipv6Addr::UNSPECIFIED), parse_ip, ToString::to_string;
+    SocketAddr: (Ipv6Addr::UNSPECIFIED, 0).into(), parse_socket, ToString::to_string;
+    Secret: Self::default(), |text| Ok(Self::new(text)), |secret| (if secret.is_empty() { "" } else { Self::MASK }).to_owned();
 }
 
 /// A Go duration. A number without a unit, which is nanoseconds, and a time below zero, which is
@@ -94,16 +120,19 @@ impl Value for Duration {
     }
 }
 
-/// Zero says "none".
-impl Value for Option<Duration> {
-    fn read(&mut self, node: &Node, report: &mut Report) {
-        let mut value = self.unwrap_or_default();
-        value.read(node, report);
-        *self = (!value.is_zero()).then_some(value);
+impl Single for Duration {
+    const EMPTY_IS_NONE: bool = false;
+
+    fn blank() -> Self {
+        Self::ZERO
     }
 
-    fn write(&self) -> Output {
-        self.unwrap_or_default().write()
+    fn says_none(&self) -> bool {
+        self.is_zero()
+    }
+
+    fn none() -> Output {
+        Self::ZERO.write()
     }
 }
 
@@ -128,77 +157,19 @@ impl<T: Value + Default> Value for Count<'_, T> {
     }
 }
 
-/// An empty text says "none".
-macro_rules! option {
-    ($($type:ty: $empty:expr;)*) => {$(
-        impl Value for Option<$type> {
-            fn read(&mut self, node: &Node, report: &mut Report) {
-                if node.text() == Some("") {
-                    *self = None;
-                    return;
-                }
-                let faults = report.faults.len();
-                let mut value: $type = $empty;
-                value.read(node, report);
-                if report.faults.len() == faults {
-                    *self = Some(value);
-                }
-            }
-
-            fn write(&self) -> Output {
-                self.as_ref().map_or(Output::Absent, Value::write)
-            }
-        }
-    )*};
-}
-
-option! {
-    String: String::new();
-    PathBuf: PathBuf::new();
-    Secret: Secret::default();
-    SocketAddr: SocketAddr::from(([0, 0, 0, 0], 0));
-}
-
-/// A list; a single value stands for a list of one, and a list in the file replaces the old one.
-macro_rules! list {
-    ($($type:ty: $empty:expr;)*) => {$(
-        impl Value for Vec<$type> {
-            fn read(&mut self, node: &Node, report: &mut Report) {
-                let rows = match &node.content {
-                    Content::List(rows) => rows.as_slice(),
-                    Content::Scalar(text) if text.is_empty() => &[],
-                    Content::Scalar(_) => std::slice::from_ref(node),
-                    _ => return report.fault(node.place, format!("must be a list, not {}", node.kind())),
-                };
-                let faults = report.faults.len();
-                let mut items: Self = Self::with_capacity(rows.len());
-                for row in rows {
-                    let mut item: $type = $empty;
-                    item.read(row, report);
-                    items.push(item);
-                }
-                if report.faults.len() == faults {
-                    *self = items;
-                }
-            }
-
-            fn write(&self) -> Output {
-                Output::List(self.iter().map(Value::write).collect())
-            }
-        }
-    )*};
-}
-
-list! {
-    String: String::new();
-}
-
 fn parse_bool(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" => Ok(true),
         "false" | "no" | "off" | "n" => Ok(false),
         _ => Err(format!("{text:?} is neither true nor false")),
     }
+}
+
+/// A number, written with or without a point or an exponent; neither infinite nor "not a number".
+fn parse_float(text: &str) -> Result<f64, String> {
+    let number = text.replace('_', "").parse::<f64>().ok();
+    let number = number.filter(|number| number.is_finite());
+    number.ok_or_else(|| format!("{text:?} is not a number"))
 }
 
 /// A whole number as YAML 1.1 and Go write it: underscores, `0x`, `0o`, `0b`, or `3.0`.
@@ -280,15 +251,17 @@ mod tests {
         check(false, "on", "true");
         check(true, "No", "false");
         check(true, "2", "\"2\" is neither true nor false");
+        check(0.5, "3", "3.0");
+        check(0.0, "1_000.25", "1000.25");
+        check(0.0, "-1e-7", "-1e-7");
+        check(0.0, ".inf", "\".inf\" is not a number");
+        check(0.0, "1e999", "\"1e999\" is not a number");
         check(Duration::ZERO, "1m30s", "1m30s");
         check(Duration::ZERO, "5000000000", "5s");
-        check(None::<Duration>, "0", "0s");
         check(ByteSize(0), "64KiB", "64KiB");
         check(IpAddr::from([1, 1, 1, 1]), "localhost", "127.0.0.1");
         check(IpAddr::from([1, 1, 1, 1]), "\"::1\"", "::1");
         check(Secret::default(), "hush", Secret::MASK);
-        check(None::<String>, "''", "Absent");
-        check(None::<SocketAddr>, "127.0.0.1:80", "127.0.0.1:80");
     }
 
     #[test]
@@ -333,20 +306,5 @@ mod tests {
             Count(&mut 3u32).read(&parse(text).unwrap(), &mut report);
             assert_eq!(report.faults.len(), 1, "{text}");
         }
-    }
-
-    #[test]
-    fn lists_take_one_or_many() {
-        let read = |text: &str| {
-            let mut list = vec!["old".to_owned()];
-            let mut report = Report::default();
-            list.read(&parse(text).unwrap(), &mut report);
-            (list, report.faults.len())
-        };
-        assert_eq!(read("[a, 1]"), (vec!["a".into(), "1".into()], 0));
-        assert_eq!(read("a"), (vec!["a".into()], 0));
-        assert_eq!(read("[]"), (vec![], 0));
-        assert_eq!(read("[a, {}]"), (vec!["old".into()], 1));
-        assert_eq!(read("{}"), (vec!["old".into()], 1));
     }
 }

@@ -1,5 +1,6 @@
 //! From values to text.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A value on its way out.
@@ -23,7 +24,7 @@ pub struct Line {
     /// What the key means.
     pub doc: &'static str,
     /// The key.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: Output,
     /// Shown as a comment only: another key has the say.
@@ -80,7 +81,7 @@ impl Renderer {
             if self.documented {
                 self.document(line, indent);
             }
-            self.start(indent, if hidden { "#" } else { "" }, line.name);
+            self.start(indent, if hidden { "#" } else { "" }, &line.name);
             self.value(&line.value, indent);
         }
     }
@@ -99,7 +100,7 @@ impl Renderer {
     }
 
     fn start(&mut self, indent: usize, mark: &str, name: &str) {
-        _ = write!(self.text, "{:indent$}{mark}{name}:", "");
+        _ = write!(self.text, "{:indent$}{mark}{}:", "", quote(name));
     }
 
     /// What follows `key:` or `-`, to the end of the line or lines.
@@ -228,10 +229,10 @@ mod tests {
 
     #[test]
     fn documents() {
-        let line = |name, value| Line {
+        let line = |name: &'static str, value| Line {
             title: None,
             doc: "What it is.",
-            name,
+            name: name.into(),
             value,
             comment: false,
         };

@@ -80,7 +80,7 @@ fn flatten(lines: &[Line], within: &str, keys: &mut Vec<(String, Output)>) {
     // A comment repeats what another key says.
     for line in lines.iter().filter(|line| !line.comment) {
         let name = match within {
-            "" => line.name.to_owned(),
+            "" => line.name.clone().into_owned(),
             within => format!("{within}.{}", line.name),
         };
         match &line.value {
