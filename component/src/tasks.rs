@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument as _;
 
 use crate::threads::{failed, message};
 
@@ -53,17 +54,20 @@ impl Tasks {
         Self::default()
     }
 
-    /// Runs `future` on the current tokio runtime.
+    /// Runs `future` on the current tokio runtime. What it logs bears its name.
     pub fn spawn(
         &mut self,
         name: impl Into<Name>,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let handle = self.set.spawn(async move {
+        let name = name.into();
+        let context = tracing::error_span!("task", task = &*name);
+        let work = async move {
             future.await;
             Ok(())
-        });
-        self.names.insert(handle.id(), name.into());
+        };
+        let handle = self.set.spawn(work.instrument(context));
+        self.names.insert(handle.id(), name);
     }
 
     /// Runs `work` on a thread of its own. Call it within a tokio runtime, which watches for the

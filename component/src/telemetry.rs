@@ -2,7 +2,8 @@
 //! that writes.
 //!
 //! An event is an object with a name: the message is the name (`program.started`), everything else
-//! is a field. Whoever logs formats a line and leaves it in a queue; only the thread waits for the
+//! is a field, and so are the fields of the spans that it happens in: a task's name, say. Spans are of
+//! level error, so that no level of the log loses them. Whoever logs formats a line and leaves it in a queue; only the thread waits for the
 //! pipe or terminal at the other end.
 
 mod line;
@@ -235,6 +236,7 @@ pub fn init(settings: Settings) -> io::Result<Log> {
         settings,
         level: level.clone(),
         sink: Arc::clone(&sink),
+        now: line::since_1970,
     };
     Registry::default()
         .with(filter)

@@ -151,7 +151,7 @@ impl Exchange {
             self.client.peer().map(|peer| peer.ip()),
             self.client.is_trusted(),
             self.request.fields(),
-            &self.settings.trusted_proxies,
+            &self.settings.client.trusted_proxies,
         )
     }
 

@@ -14,7 +14,7 @@ use router_core::endpoint::EndpointId;
 
 pub(crate) use dial::{Dialled, dial};
 
-use crate::config::settings::BackendSettings;
+use crate::config::settings::IdleLimits;
 use crate::io::socket::{Peeked, Socket};
 
 /// The idle connections of one worker, the last used first out.
@@ -22,9 +22,7 @@ use crate::io::socket::{Peeked, Socket};
 pub(crate) struct IdlePool {
     by_endpoint: RefCell<HashMap<EndpointId, Vec<IdleConnection>, FixedState>>,
     count: Cell<usize>,
-    most: usize,
-    most_per_endpoint: usize,
-    longest: Duration,
+    limits: IdleLimits,
 }
 
 #[derive(Debug)]
@@ -34,15 +32,13 @@ struct IdleConnection {
 }
 
 impl IdlePool {
-    /// An empty pool within the bounds of the settings.
+    /// An empty pool within `limits`.
     #[must_use]
-    pub(crate) fn new(settings: &BackendSettings) -> Rc<Self> {
+    pub(crate) fn new(limits: IdleLimits) -> Rc<Self> {
         Rc::new(Self {
             by_endpoint: RefCell::default(),
             count: Cell::new(0),
-            most: settings.max_idle,
-            most_per_endpoint: settings.max_idle_per_endpoint,
-            longest: settings.idle,
+            limits,
         })
     }
 
@@ -53,7 +49,7 @@ impl IdlePool {
         let kept = all.get_mut(&endpoint)?;
         while let Some(idle) = kept.pop() {
             self.count.set(self.count.get() - 1);
-            let young = now.since(idle.since) < self.longest;
+            let young = now.since(idle.since) < self.limits.time;
             // Bytes that came unasked would be taken for the answer to the next request.
             let quiet = if certain {
                 idle.socket.peek() == Peeked::Nothing
@@ -70,12 +66,12 @@ impl IdlePool {
     /// Keeps a connection for the next request, unless there are enough; then it is closed.
     #[inline]
     pub(crate) fn put(&self, endpoint: EndpointId, socket: Socket, now: Tick) {
-        if self.count.get() >= self.most {
+        if self.count.get() >= self.limits.all {
             return;
         }
         let mut all = self.by_endpoint.borrow_mut();
         let kept = all.entry(endpoint).or_default();
-        if kept.len() < self.most_per_endpoint {
+        if kept.len() < self.limits.per_endpoint {
             self.count.set(self.count.get() + 1);
             kept.push(IdleConnection { socket, since: now });
         }
@@ -83,7 +79,7 @@ impl IdlePool {
 
     /// Closes connections that were idle for too long or that the backend has closed.
     pub(crate) fn sweep(&self, now: Tick) {
-        self.close_idle_for(self.longest, now);
+        self.close_idle_for(self.limits.time, now);
     }
 
     /// Closes those that were not used for `longest`, or that the backend has closed.

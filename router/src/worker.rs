@@ -139,10 +139,10 @@ impl Worker {
             deadlines: Deadlines::new(clock.clone()),
             clock,
             tools: Tools {
-                buffers: Buffers::new(settings.client.heads_memory),
+                buffers: Buffers::new(settings.heads.memory),
                 pipes: Pipes::default(),
             },
-            idle: IdlePool::new(&settings.backend),
+            idle: IdlePool::new(settings.idle_backends),
             metrics,
             log: RefCell::new(log),
             roster: Roster::default(),

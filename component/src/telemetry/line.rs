@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 use super::sink::Sink;
 use super::{Lines, LogLevel, Settings, Timestamp};
@@ -19,21 +21,47 @@ pub(super) struct Lined {
     pub(super) settings: Settings,
     pub(super) level: LogLevel,
     pub(super) sink: Arc<Sink>,
+    /// The time since 1970.
+    pub(super) now: fn() -> Duration,
 }
 
-impl<S: Subscriber> Layer<S> for Lined {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// The time since 1970 by the calendar of the machine.
+pub(super) fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lined {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::new(self.settings.lines);
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if self.level.hushes(event.metadata(), self.settings.talkative) {
             return;
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let mut fields = Fields::new(self.settings.lines);
         event.record(&mut fields);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                fields.inherit(outer);
+            }
+        }
         self.sink.send(line(
             &self.settings,
-            now,
+            (self.now)(),
             *event.metadata().level(),
             &fields,
         ));
@@ -44,7 +72,7 @@ impl<S: Subscriber> Layer<S> for Lined {
 const LONGEST: usize = 4096;
 
 fn line(settings: &Settings, now: Duration, level: Level, fields: &Fields) -> String {
-    let mut line = String::with_capacity(160 + fields.message.len() + fields.data.len());
+    let mut line = String::with_capacity(160 + fields.message.len() + 32 * fields.data.len());
     match settings.lines {
         Lines::Json => {
             _ = write!(line, "{{\"log_level\":{},\"timestamp\":", number(level));
@@ -60,7 +88,14 @@ fn line(settings: &Settings, now: Duration, level: Level, fields: &Fields) -> St
             quoted(&mut line, &fields.message);
             line.push_str(",\"source\":");
             quoted(&mut line, settings.source);
-            _ = write!(line, ",\"data\":{{{}}}}}", fields.data);
+            line.push_str(",\"data\":{");
+            for (index, (name, value)) in fields.data.iter().enumerate() {
+                line.push_str(if index == 0 { "" } else { "," });
+                quoted(&mut line, name);
+                line.push(':');
+                line.push_str(value);
+            }
+            line.push_str("}}");
         }
         Lines::Text => {
             time(&mut line, settings.timestamp, now);
@@ -68,7 +103,9 @@ fn line(settings: &Settings, now: Duration, level: Level, fields: &Fields) -> St
             for c in fields.message.chars() {
                 line.push(if c.is_control() { ' ' } else { c });
             }
-            line.push_str(&fields.data);
+            for (name, value) in &fields.data {
+                _ = write!(line, " {name}={value}");
+            }
         }
     }
     line.push('\n');
@@ -103,11 +140,12 @@ fn time(line: &mut String, form: Timestamp, now: Duration) {
     );
 }
 
-/// The fields of one event as they will stand in the line.
+/// The fields of one event or span as they will stand in the line.
 struct Fields {
     lines: Lines,
     message: String,
-    data: String,
+    /// Names and what stands for their values.
+    data: Vec<(&'static str, String)>,
 }
 
 impl Fields {
@@ -115,46 +153,45 @@ impl Fields {
         Self {
             lines,
             message: String::new(),
-            data: String::new(),
+            data: Vec::new(),
         }
     }
 
-    /// Begins a field; what follows is its value.
-    fn begin(&mut self, name: &str) {
-        match self.lines {
-            Lines::Json => {
-                if !self.data.is_empty() {
-                    self.data.push(',');
-                }
-                quoted(&mut self.data, name);
-                self.data.push(':');
+    /// Sets a field. The last value of a name holds.
+    fn set(&mut self, name: &'static str, value: String) {
+        match self.data.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.data.push((name, value)),
+        }
+    }
+
+    /// Adds the fields of a span around it, but for those that it has itself.
+    fn inherit(&mut self, outer: &Self) {
+        for (name, value) in &outer.data {
+            if !self.data.iter().any(|(known, _)| known == name) {
+                self.data.push((name, value.clone()));
             }
-            Lines::Text => _ = write!(self.data, " {name}="),
         }
     }
 
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
-        self.begin(field.name());
-        _ = write!(self.data, "{value}");
+        self.set(field.name(), value.to_string());
     }
 
     fn text(&mut self, field: &Field, value: &str) {
-        let mut end = value.len().min(LONGEST);
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
-        let value = &value[..end];
+        let value = &value[..value.floor_char_boundary(LONGEST)];
         if field.name() == "message" {
             value.clone_into(&mut self.message);
             return;
         }
-        self.begin(field.name());
         let bare = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+        let mut text = String::new();
         if self.lines == Lines::Text && bare {
-            self.data.push_str(value);
+            value.clone_into(&mut text);
         } else {
-            quoted(&mut self.data, value);
+            quoted(&mut text, value);
         }
+        self.set(field.name(), text);
     }
 }
 
@@ -204,35 +241,48 @@ fn quoted(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Mutex;
 
+    use tests_kit::PATIENCE;
     use tracing::subscriber::with_default;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
-    /// Keeps the lines instead of sending them; it is always seven seconds past 1970.
-    #[derive(Clone)]
-    struct Kept(Settings, Arc<Mutex<String>>);
-
-    impl<S: Subscriber> Layer<S> for Kept {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut fields = Fields::new(self.0.lines);
-            event.record(&mut fields);
-            let now = Duration::from_secs(7);
-            *self.1.lock().unwrap() += &line(&self.0, now, *event.metadata().level(), &fields);
-        }
-    }
-
+    /// The lines that a log of one run has, at seven seconds past 1970.
     fn logged(lines: Lines, log: impl FnOnce()) -> String {
         let settings = Settings {
             lines,
             source: "program",
             ..Settings::default()
         };
-        let kept = Kept(settings, Arc::default());
-        with_default(tracing_subscriber::registry().with(kept.clone()), log);
-        kept.1.lock().unwrap().clone()
+        let kept = Kept::default();
+        let lined = Lined {
+            settings,
+            level: LogLevel::detached(super::super::Level::Trace),
+            sink: Arc::new(Sink::start(kept.clone()).unwrap()),
+            now: || Duration::from_secs(7),
+        };
+        let sink = Arc::clone(&lined.sink);
+        with_default(tracing_subscriber::registry().with(lined), log);
+        sink.flush(PATIENCE);
+        let kept = kept.0.lock().unwrap();
+        String::from_utf8(kept.clone()).unwrap()
+    }
+
+    /// Keeps what is written.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
@@ -252,6 +302,33 @@ mod tests {
             text,
             "7.000000000 WARN  program.signal.ignored  [1m path=\"a b\" code=x\n"
         );
+    }
+
+    #[test]
+    fn an_event_has_the_fields_of_the_spans_around_it() {
+        let text = logged(Lines::Text, || {
+            let task = tracing::error_span!("task", task = "sweep", turn = tracing::field::Empty);
+            task.in_scope(|| {
+                task.record("turn", 1);
+                tracing::info!("first");
+                task.record("turn", 2);
+                let request = tracing::error_span!("request", id = "a b", task = "inner");
+                request.in_scope(|| tracing::info!(id = 7, "second"));
+            });
+            tracing::info!("third");
+        });
+        assert_eq!(
+            text,
+            "7.000000000 INFO  first task=sweep turn=1\n\
+             7.000000000 INFO  second id=7 task=inner turn=2\n\
+             7.000000000 INFO  third\n"
+        );
+        let json = logged(Lines::Json, || {
+            let span = tracing::error_span!("request", id = "a b");
+            span.in_scope(|| tracing::info!(code = 7, "m"));
+        });
+        let data = "\"data\":{\"code\":7,\"id\":\"a b\"}}\n";
+        assert!(json.ends_with(data), "{json}");
     }
 
     #[test]

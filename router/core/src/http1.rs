@@ -16,7 +16,7 @@ pub mod request;
 pub mod response;
 pub mod write;
 
-pub use lines::Limits;
+pub use lines::{Limits, is_token};
 
 /// The two versions that are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,7 @@ fn answer(admin: &Admin, request: &str) -> Result<Explain, Fault> {
     let mut parser = RequestParser::default();
     parser.begin(0);
     let complete = parser
-        .advance(buffer, &admin.options.data_path.load().client.limits)
+        .advance(buffer, &admin.options.data_path.load().heads.requests)
         .map_err(|_refusal| MALFORMED)?;
     let head = parser.head();
     if !complete || head.end != buffer.len() || head.method != Method::Get {

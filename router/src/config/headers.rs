@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use component::secret::Secret;
 use component::yaml::{Item, Keys};
 use router_core::headers::response::is_framing;
+use router_core::http1::is_token;
 
 /// What is set, kept and removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,8 +102,7 @@ impl Item for HeaderRewrite {
     fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.key("name", "", &mut self.name);
         keys.key("value", "", &mut self.value);
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if self.name.is_empty() || !self.name.bytes().all(token) {
+        if !is_token(self.name.as_bytes()) {
             keys.fault("name", "is not a header name");
         }
         if self.value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {

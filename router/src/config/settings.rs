@@ -1,10 +1,10 @@
-//! What the data path asks of the configuration, worked out once when it is read.
+//! What the data path asks of the configuration: its sections, and what follows from them, worked out
+//! once when it is read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use component::size::ByteSize;
 use router_core::access_log::{ExtraField, extra_header_name};
-use router_core::cidr::CidrSet;
 use router_core::edits::MOST_FIELDS;
 use router_core::error_page::ErrorPage;
 use router_core::field::names::FieldNames;
@@ -15,24 +15,32 @@ use router_core::http1::Limits;
 
 use crate::config::{
     BackendConfig, ClientConfig, Config, ForwardedClientCert, ForwardedFromUntrusted,
-    ForwardedProto, Linger, TunnelTimes, Underscores, ViaConfig,
+    ForwardedProto, Underscores, ViaConfig,
 };
 
 /// The settings of the data path; all workers share them.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The section on clients.
+    pub client: Arc<ClientConfig>,
+    /// The section on backends.
+    pub backend: Arc<BackendConfig>,
     /// How many workers there are.
     pub workers: usize,
-    /// What a client may send and how fast.
-    pub client: ClientSettings,
-    /// How backends are treated.
-    pub backend: BackendSettings,
+    /// What heads may take.
+    pub heads: Heads,
+    /// How long a client's connection may be idle between requests.
+    pub client_idle: Duration,
+    /// The time for connecting to a backend.
+    pub dial: Duration,
+    /// The same on behalf of a request that asks for another protocol.
+    pub dial_upgrade: Duration,
+    /// Between the kernel's probes of a silent backend; `None` for none.
+    pub backend_probes: Option<Duration>,
+    /// What a worker keeps of idle connections to backends.
+    pub idle_backends: IdleLimits,
     /// Header rules.
     pub rules: RequestRules,
-    /// Whose forwarding fields are believed.
-    pub trusted_proxies: CidrSet,
-    /// The `User-Agent` that asks for this router's health; empty for none.
-    pub healthcheck_user_agent: String,
     /// The value of `X-Vcap-Trace` that shows where a response came from; empty for none.
     pub trace_key: String,
     /// This router's address, as shown by the trace.
@@ -59,13 +67,25 @@ impl Settings {
         let process = &config.process;
         let lower = |name: &String| name.to_ascii_lowercase();
         let shown = |name: &String| (lower(name), extra_header_name(name));
+        let (client, backend) = (&config.client, &config.backend);
         Self {
             workers,
-            client: ClientSettings::new(&config.client, workers),
-            backend: BackendSettings::new(&config.backend, workers),
+            heads: Heads::new(client, backend, workers),
+            client_idle: client.idle_timeout.unwrap_or(FOREVER),
+            dial: or_forever(backend.dial_timeout),
+            dial_upgrade: or_forever(backend.websocket_dial_timeout),
+            // The system counts these in whole seconds.
+            backend_probes: backend
+                .probe_interval
+                .map(|interval| interval.max(Duration::from_secs(1))),
+            idle_backends: IdleLimits {
+                all: share(backend.max_idle, workers),
+                per_endpoint: share(backend.max_idle_per_endpoint, workers),
+                time: backend.idle_timeout,
+            },
             rules: rules(config),
-            trusted_proxies: config.client.trusted_proxies.clone(),
-            healthcheck_user_agent: config.client.healthcheck_user_agent.clone(),
+            client: Arc::new(client.clone()),
+            backend: Arc::new(backend.clone()),
             trace_key: config
                 .headers
                 .trace_key
@@ -100,7 +120,7 @@ impl Settings {
     /// Whether a request with that `User-Agent` asks for this router rather than for an app.
     #[must_use]
     pub fn is_health_check(&self, user_agent: Option<&[u8]>) -> bool {
-        let wanted = self.healthcheck_user_agent.as_bytes();
+        let wanted = self.client.healthcheck_user_agent.as_bytes();
         !wanted.is_empty() && user_agent == Some(wanted)
     }
 }
@@ -143,25 +163,23 @@ fn response_rules(config: &Config) -> response::ResponseRules {
     )
 }
 
-impl ClientSettings {
-    fn new(config: &ClientConfig, workers: usize) -> Self {
+impl Heads {
+    fn new(client: &ClientConfig, backend: &BackendConfig, workers: usize) -> Self {
         Self {
-            limits: Limits {
-                head_bytes: bytes(config.max_header_bytes),
-                fields: config.max_headers.min(MOST_FIELDS),
-                target_bytes: bytes(config.max_target_bytes),
+            requests: Limits {
+                head_bytes: client.max_header_bytes.as_usize(),
+                fields: client.max_headers.min(MOST_FIELDS),
+                target_bytes: client.max_target_bytes.as_usize(),
             },
-            idle: config.idle_timeout.unwrap_or(FOREVER),
-            head: config.head_timeout,
-            stall: config.write_stall,
-            upload_stall: config.read_stall,
-            max_body: config.max_body.map(|most| most.0),
-            linger: config.connection.linger,
-            tunnel: config.connection.tunnel,
-            heads_memory: match bytes(config.max_heads_memory) {
+            responses: Limits {
+                head_bytes: backend.max_header_bytes.as_usize(),
+                fields: backend.max_headers.min(MOST_FIELDS),
+                ..Limits::default()
+            },
+            memory: match client.max_heads_memory.as_usize() {
                 0 => usize::MAX,
                 // Each worker has room for one of the largest.
-                most => share(most, workers).max(bytes(config.max_header_bytes) * 2),
+                most => share(most, workers).max(client.max_header_bytes.as_usize() * 2),
             },
         }
     }
@@ -171,98 +189,32 @@ fn or_forever(limit: Duration) -> Duration {
     if limit.is_zero() { FOREVER } else { limit }
 }
 
-impl BackendSettings {
-    fn new(config: &BackendConfig, workers: usize) -> Self {
-        Self {
-            dial: or_forever(config.dial_timeout),
-            dial_upgrade: or_forever(config.websocket_dial_timeout),
-            request: config.endpoint_timeout,
-            first_byte: config.first_byte_timeout,
-            continue_after: config.continue_timeout,
-            inactivity: config.inactivity_timeout,
-            max_conns: config.max_conns,
-            max_attempts: usize::try_from(config.max_attempts).unwrap_or(usize::MAX),
-            ejection: config.ejection,
-            limits: Limits {
-                head_bytes: bytes(config.max_header_bytes),
-                fields: config.max_headers.min(MOST_FIELDS),
-                ..Limits::default()
-            },
-            max_idle: share(config.max_idle, workers),
-            max_idle_per_endpoint: share(config.max_idle_per_endpoint, workers),
-            idle: config.idle_timeout,
-            // The system counts these in whole seconds.
-            keepalive: config
-                .probe_interval
-                .map(|interval| interval.max(Duration::from_secs(1))),
-        }
-    }
-}
-
 /// A worker's share of a number that holds for the process, at least 1 unless that is 0.
 fn share(all: usize, workers: usize) -> usize {
     all.div_ceil(workers.max(1))
 }
 
-fn bytes(size: ByteSize) -> usize {
-    size.as_usize()
-}
-
 /// Far enough to never come, near enough to be added to.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Limits on clients.
-#[derive(Clone, Debug)]
-pub struct ClientSettings {
-    /// What a head may take.
-    pub limits: Limits,
-    /// How long a connection may be idle between requests.
-    pub idle: Duration,
-    /// How long the whole head may take from its first byte.
-    pub head: Duration,
-    /// How long a client may take no byte of a response that waits for it.
-    pub stall: Duration,
-    /// How long a client may send no byte of a body that a backend waits for.
-    pub upload_stall: Duration,
-    /// Bytes that a request's body may have where its route does not say.
-    pub max_body: Option<u64>,
-    /// How long a connection that ends is drained.
-    pub linger: Linger,
-    /// Limits on upgraded connections.
-    pub tunnel: TunnelTimes,
+/// What heads may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// The head of a request.
+    pub requests: Limits,
+    /// The head of a response.
+    pub responses: Limits,
     /// Memory that the heads of this worker may take beyond their first 4 KiB each.
-    pub heads_memory: usize,
+    pub memory: usize,
 }
 
-/// How backends are dialled, waited for and kept.
-#[derive(Clone, Debug)]
-pub struct BackendSettings {
-    /// For connecting.
-    pub dial: Duration,
-    /// For connecting on behalf of a request that asks for another protocol.
-    pub dial_upgrade: Duration,
-    /// For the whole request, body included; `None` for no limit.
-    pub request: Option<Duration>,
-    /// For the head of the response.
-    pub first_byte: Option<Duration>,
-    /// How long a client waits for a 100 until the router says it; `None` for ever.
-    pub continue_after: Option<Duration>,
-    /// For the silence of a backend within a response.
-    pub inactivity: Option<Duration>,
-    /// Exchanges at a time for each endpoint; 0 for no limit.
-    pub max_conns: u32,
-    /// How often a request is tried in all.
-    pub max_attempts: usize,
-    /// How long a failed endpoint is left out.
-    pub ejection: Duration,
-    /// What the head of a response may take.
-    pub limits: Limits,
-    /// Idle connections of this worker.
-    pub max_idle: usize,
-    /// Idle connections of this worker to one endpoint.
-    pub max_idle_per_endpoint: usize,
-    /// How long a connection is kept idle.
-    pub idle: Duration,
-    /// Between probes of a silent connection; `None` for none.
-    pub keepalive: Option<Duration>,
+/// What a worker keeps of idle connections to backends.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleLimits {
+    /// How many.
+    pub all: usize,
+    /// How many to one endpoint.
+    pub per_endpoint: usize,
+    /// For how long.
+    pub time: Duration,
 }

@@ -94,7 +94,7 @@ async fn introduced(
         }
     };
     let settings = client.worker.settings();
-    let proxies = &settings.trusted_proxies;
+    let proxies = &settings.client.trusted_proxies;
     let trusted = peer.is_none_or(|peer| proxies.contains(peer.ip()));
     client.introduce(source.filter(|_| trusted).or(peer));
     Some(buffer)
@@ -119,12 +119,11 @@ async fn read_header(client: &Client, buffer: &mut Buffer) -> Option<()> {
 /// a request may be on its way.
 async fn first_bytes(client: &Client) -> First {
     let settings = client.worker.settings();
-    let settings = &settings.client;
     // A connection that was never of use may not be held for as long as one that was.
     client.deadline.set(if client.seat.has_served() {
-        client.worker.recent().plus(settings.idle)
+        client.worker.recent().plus(settings.client_idle)
     } else {
-        client.seat.opened().plus(settings.head)
+        client.seat.opened().plus(settings.client.head_timeout)
     });
     let mut saw_drain = false;
     poll_fn(move |cx| {
@@ -157,7 +156,7 @@ async fn first_bytes(client: &Client) -> First {
 
 /// Ends a connection after its last exchange.
 async fn end(client: &Client, after: Result<After, Panicked>) {
-    let limits = client.worker.settings().client.linger;
+    let limits = client.worker.settings().client.connection.linger;
     match after {
         Ok(After::Idle) => {}
         Ok(After::Close) if !client.has_more() => {}

@@ -180,7 +180,7 @@ impl Exchange {
         self.client.answered.set(true);
         self.client
             .deadline
-            .set(now.tick().plus(self.settings.client.stall));
+            .set(now.tick().plus(self.settings.client.write_stall));
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
         let parts = [sent_body.as_bytes(), b"", b""];
         let mut head = head.into_bytes();
@@ -225,7 +225,7 @@ pub(crate) async fn after_panic(client: &Client) {
     worker.metrics.own_response(answer.status);
     client
         .deadline
-        .set(now.tick().plus(worker.settings().client.stall));
+        .set(now.tick().plus(worker.settings().client.write_stall));
     // The connection ends either way.
     drop(
         send(

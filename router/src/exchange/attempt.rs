@@ -30,7 +30,7 @@ impl Exchange {
             retry::is_repeatable(head.method, head.body, self.request.fields())
         };
         let mut fault = EndpointFault::NoneAvailable;
-        for _ in 0..self.settings.backend.max_attempts.max(1) {
+        for _ in 0..self.settings.backend.max_attempts {
             let began = self.record.began_tick();
             let (worker, settings) = (&self.worker, &self.settings);
             let selected = match select(worker, settings, &self.request, &self.tried, began) {
@@ -177,7 +177,7 @@ impl Exchange {
             self.worker.metrics.upstream_reuse();
             return Ok((socket, true));
         }
-        let settings = &self.settings.backend;
+        let probes = self.settings.backend_probes;
         let limit = self.limits.dial;
         self.client
             .deadline
@@ -185,7 +185,7 @@ impl Exchange {
         let (resolver, clock) = (&self.worker.resolver, &self.worker.clock);
         let mut made_room = false;
         let dialled = loop {
-            let mut dialling = pin!(dial(endpoint, resolver, clock, limit, settings.keepalive));
+            let mut dialling = pin!(dial(endpoint, resolver, clock, limit, probes));
             let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
                 Poll::Pending if self.client.deadline.poll_expired(cx) => {
                     Poll::Ready(Err(EndpointFault::DialTimeout))

@@ -30,7 +30,7 @@ impl Exchange {
     /// Reads until the head is complete. One deadline holds for all of it.
     pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
         self.request.parser.begin(0);
-        let limits = self.settings.client.limits;
+        let limits = self.settings.heads.requests;
         let mut due = None;
         loop {
             let Request { input, parser, .. } = &mut self.request;
@@ -71,7 +71,7 @@ impl Exchange {
         } else {
             seat.opened()
         };
-        from.plus(self.settings.client.head)
+        from.plus(self.settings.client.head_timeout)
     }
 
     /// Reads once. Zero is the end or a failure, nothing is the deadline.

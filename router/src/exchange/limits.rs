@@ -42,22 +42,23 @@ impl ExchangeLimits {
         let (client, backend) = (&settings.client, &settings.backend);
         let own = policy.copied().unwrap_or_default();
         let switches = head.upgrade && head.body == BodyLength::Empty;
+        let operators_body = client.max_body.map(|most| most.0);
         let dial = if head.upgrade {
-            backend.dial_upgrade
+            settings.dial_upgrade
         } else {
-            backend.dial
+            settings.dial
         };
         Self {
-            end: match backend.request {
+            end: match backend.endpoint_timeout {
                 Some(limit) if !switches && own.first_byte.is_none() => began.plus(limit),
                 _ => NEVER,
             },
             dial: own.connect.unwrap_or(dial),
-            max_body: own.max_body.or(client.max_body).unwrap_or(u64::MAX),
-            first_byte: own.first_byte.or(backend.first_byte),
-            silence: own.idle.or(backend.inactivity),
-            upload_stall: client.upload_stall,
-            write_stall: client.stall,
+            max_body: own.max_body.or(operators_body).unwrap_or(u64::MAX),
+            first_byte: own.first_byte.or(backend.first_byte_timeout),
+            silence: own.idle.or(backend.inactivity_timeout),
+            upload_stall: client.read_stall,
+            write_stall: client.write_stall,
         }
     }
 
@@ -106,6 +107,7 @@ impl ExchangeLimits {
 
 #[cfg(test)]
 mod tests {
+    use component::size::ByteSize;
     use router_core::http1::request::RequestParser;
 
     use super::*;
@@ -120,16 +122,17 @@ mod tests {
     /// The limits of a request with these fields, by an operator who gives whole exchanges 60 s,
     /// first bytes 40 s, dials 5 s, those of upgrades 7 s, and bodies 100 bytes.
     fn limits(policy: Option<RoutePolicy>, fields: &str) -> ExchangeLimits {
-        let mut settings = Settings::new(&Config::default(), None, String::new());
-        settings.backend.request = seconds(60);
-        settings.backend.first_byte = seconds(40);
-        settings.backend.dial = Duration::from_secs(5);
-        settings.backend.dial_upgrade = Duration::from_secs(7);
-        settings.client.max_body = Some(100);
+        let mut config = Config::default();
+        config.backend.endpoint_timeout = seconds(60);
+        config.backend.first_byte_timeout = seconds(40);
+        config.backend.dial_timeout = Duration::from_secs(5);
+        config.backend.websocket_dial_timeout = Duration::from_secs(7);
+        config.client.max_body = Some(ByteSize(100));
+        let settings = Settings::new(&config, None, String::new());
         let text = format!("POST / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n");
         let mut parser = RequestParser::default();
         parser.begin(0);
-        let parsed = parser.advance(text.as_bytes(), &settings.client.limits);
+        let parsed = parser.advance(text.as_bytes(), &settings.heads.requests);
         assert_eq!(parsed, Ok(true));
         ExchangeLimits::new(&settings, policy.as_ref(), parser.head(), BEGAN)
     }

@@ -31,7 +31,7 @@ impl Exchange {
         &mut self,
         response: &mut Response<Awaited>,
     ) -> Result<Box<ResponseParser>, NoResponse> {
-        let limits = self.settings.backend.limits;
+        let limits = self.settings.heads.responses;
         let to_head = self.request.head().method == Method::Head;
         let mut interim = Allowance::new();
         self.receive(response).await?;
@@ -95,7 +95,7 @@ impl Exchange {
         let buffers = &self.worker.tools.buffers;
         let mut buffer = response.received.take().unwrap_or_else(|| buffers.small());
         if buffer.is_full() {
-            let most = largest(&self.settings.backend.limits);
+            let most = largest(&self.settings.heads.responses);
             if buffer.grow(most).is_err() {
                 return Poll::Ready(Err(NoResponse::Client(Failure::HeadMemory)));
             }

@@ -91,7 +91,7 @@ impl Exchange {
     /// Moves bytes both ways until the tunnel ends.
     async fn join(&self, tunnel: &mut Tunnel, response: &Response<Begun>) -> Ended {
         let (client, worker) = (&self.client, &self.worker);
-        let times = worker.settings().client.tunnel;
+        let times = worker.settings().client.connection.tunnel;
         client.deadline.clear();
         let mut stage = None;
         let joined = poll_fn(|cx| {

@@ -149,7 +149,7 @@ impl Exchange {
     /// when it does not hold it back.
     pub(super) fn continue_due(&self, upload: &Upload, from: Tick) -> Option<Tick> {
         let waits = matches!(upload, Upload::Underway(_)) && self.request.holds_body_back();
-        let after = self.settings.backend.continue_after;
+        let after = self.settings.backend.continue_timeout;
         waits.then(|| after.map_or(NEVER, |after| from.plus(after)))
     }
 
@@ -199,7 +199,7 @@ impl Exchange {
                     return Poll::Ready(false);
                 }
                 client.deadline.set(if now_at.waits_for_backend() {
-                    now.plus(self.settings.client.linger.idle)
+                    now.plus(self.settings.client.connection.linger.idle)
                         .min(self.limits.end)
                 } else {
                     self.limits.upload_deadline(now)

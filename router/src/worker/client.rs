@@ -105,7 +105,7 @@ impl Client {
     /// Says who is at the other end: the connection's own peer.
     pub(crate) fn introduce(&self, peer: Option<SocketAddr>) {
         let settings = self.worker.settings();
-        let proxies = &settings.trusted_proxies;
+        let proxies = &settings.client.trusted_proxies;
         self.peer.get_or_init(|| Peer::new(peer, proxies));
     }
 

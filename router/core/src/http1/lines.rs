@@ -108,6 +108,12 @@ fn trim(text: &[u8], from: usize) -> (usize, usize) {
     (start, end)
 }
 
+/// Whether `text` is a token, as the names of fields and methods are (RFC 9110 §5.6.2).
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && token_length(text) == text.len()
+}
+
 /// How many bytes from the start are token characters (RFC 9110 §5.6.2).
 #[inline]
 pub(super) fn token_length(text: &[u8]) -> usize {
