@@ -6,6 +6,7 @@
 mod incoming;
 mod pending;
 pub(crate) mod splice;
+mod supply;
 pub(crate) mod tunnel;
 
 use std::io::{self, IoSlice};
@@ -20,6 +21,7 @@ use router_core::trailer::TrailerRules;
 use self::incoming::Incoming;
 use self::pending::Pending;
 use self::splice::{Pipes, Splice};
+use self::supply::Supply;
 use crate::io::buffers::{Buffer, Buffers};
 use crate::io::socket::Socket;
 
@@ -56,8 +58,7 @@ pub(crate) struct Relay {
     at: usize,
     pending: Pending,
     splice: Option<Splice>,
-    /// The last read filled its buffer: more is waiting.
-    filled_up: bool,
+    supply: Supply,
     ended: bool,
     moved: u64,
     most: u64,
@@ -100,7 +101,7 @@ impl Relay {
             at,
             pending: Pending::default(),
             splice: None,
-            filled_up: false,
+            supply: Supply::Scarce,
             ended: matches!(length, BodyLength::Empty),
             moved: 0,
             most,
@@ -239,29 +240,7 @@ impl Relay {
         from: &Socket,
         tools: &Tools,
     ) -> Poll<Result<(), Broken>> {
-        let mut buffer = match self.buffer.take() {
-            Some(mut buffer)
-                if !(self.filled_up && (buffer.capacity() as u64) < SPLICE_FROM_BYTES) =>
-            {
-                buffer.consume(self.at);
-                buffer
-            }
-            other => {
-                let mut fresh = if self.filled_up {
-                    tools.buffers.large()
-                } else {
-                    tools.buffers.small()
-                };
-                let kept = other
-                    .as_ref()
-                    .map_or(&[][..], |old| &old.filled()[self.at..]);
-                if !fresh.append(kept) {
-                    return Poll::Ready(Err(Broken::Malformed(Refusal::Chunk)));
-                }
-                fresh
-            }
-        };
-        self.at = 0;
+        let mut buffer = self.take_buffer(tools)?;
         if buffer.is_full() {
             return Poll::Ready(Err(Broken::Malformed(Refusal::HeadTooLarge)));
         }
@@ -272,7 +251,7 @@ impl Relay {
         };
         let read = from.poll_read(cx, &mut room[..most]);
         if read.is_pending() {
-            self.filled_up = false;
+            self.supply = Supply::Scarce;
             if !buffer.filled().is_empty() {
                 self.buffer = Some(buffer);
             }
@@ -283,10 +262,31 @@ impl Relay {
             self.buffer = Some(buffer);
             return Poll::Ready(self.source_ended());
         }
-        self.filled_up = count == most;
+        self.supply = Supply::of(count == most);
         buffer.add(count);
         self.buffer = Some(buffer);
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes the buffer that more is read into, with what is unread in it at its start: the one under
+    /// way, a fresh one, or a large one when the sender has much to send.
+    fn take_buffer(&mut self, tools: &Tools) -> Result<Buffer, Broken> {
+        let at = std::mem::take(&mut self.at);
+        match (self.buffer.take(), self.supply) {
+            (None, Supply::Scarce) => Ok(tools.buffers.small()),
+            (None, Supply::Ample) => Ok(tools.buffers.large()),
+            (Some(small), Supply::Ample) if (small.capacity() as u64) < SPLICE_FROM_BYTES => {
+                let mut large = tools.buffers.large();
+                if !large.append(&small.filled()[at..]) {
+                    return Err(Broken::Malformed(Refusal::Chunk));
+                }
+                Ok(large)
+            }
+            (Some(mut buffer), _) => {
+                buffer.consume(at);
+                Ok(buffer)
+            }
+        }
     }
 
     fn source_ended(&mut self) -> Result<(), Broken> {
@@ -335,7 +335,7 @@ impl Relay {
         }
         let long = match self.incoming {
             Incoming::Exact { left } => left >= SPLICE_FROM_BYTES,
-            Incoming::UntilClose => self.filled_up && self.most == u64::MAX,
+            Incoming::UntilClose => self.supply == Supply::Ample && self.most == u64::MAX,
             Incoming::Chunked(_) => false,
         };
         long || self.splice.is_some()
@@ -355,13 +355,13 @@ impl Relay {
             self.at = 0;
         }
         let Some(splice) = &mut self.splice else {
-            self.filled_up = true;
+            self.supply = Supply::Ample;
             return Poll::Ready(Ok(false));
         };
         ready!(splice.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
         let left = match self.incoming {
             Incoming::Exact { left } => left,
-            _ if self.filled_up => u64::MAX,
+            _ if self.supply == Supply::Ample => u64::MAX,
             _ => 0,
         };
         if left == 0 {
@@ -381,7 +381,7 @@ impl Relay {
             return Poll::Pending;
         };
         let count = filled.map_err(|_| Broken::Source)?;
-        self.filled_up = count >= SPLICE_LEAST_BYTES;
+        self.supply = Supply::of(count >= SPLICE_LEAST_BYTES);
         if count == 0 {
             self.splice = None;
             return Poll::Ready(self.source_ended().map(|()| true));
