@@ -41,7 +41,7 @@ const KEPT_DRAFTS: usize = 16;
 /// How often idle backend connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How often spare things are looked through.
+/// How often the free lists are looked through.
 const TIDY: Duration = Duration::from_secs(1);
 
 /// Idle connections that make way at once when descriptors run out.

@@ -55,7 +55,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "long heads",
         setup: clients::long_heads,
-        bounds: Bounds::COMMON.grows_by(LONG_HEADS_KIB).keeps(SPARES_KIB),
+        bounds: Bounds::COMMON.grows_by(LONG_HEADS_KIB).keeps(KEPT_KIB),
     },
     Peer {
         name: "silent connections",
@@ -159,8 +159,8 @@ pub const PEERS: &[Peer] = &[
 const LONG_HEADS_KIB: u64 = 48 << 10;
 
 /// What two workers keep for the next taker once as many exchanges were under way as they have
-/// spares for, in KiB.
-const SPARES_KIB: u64 = 16 << 10;
+/// room for, in KiB.
+const KEPT_KIB: u64 = 16 << 10;
 
 /// Well-behaved clients. More would measure how busy the machine is.
 const CLIENTS: usize = 2;
