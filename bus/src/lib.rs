@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::bus::{Message, Subject, SubjectFamily};
+use protocol::bus::{Message, Subject, SubjectFamily, is_word};
 
 pub use delivery::{Delivery, Raw};
 pub use error::BusError;
@@ -279,7 +279,7 @@ impl Bus {
         if !pattern::is_pattern(pattern) {
             return Err(bad_subject(pattern));
         }
-        if let Some(group) = group.filter(|group| !pattern::is_word(group)) {
+        if let Some(group) = group.filter(|group| !is_word(group)) {
             return Err(bad_subject(group));
         }
         let (pattern, group) = (Address::from(pattern), group.map(Address::from));

@@ -21,11 +21,6 @@ pub(crate) fn is_subject(subject: &str) -> bool {
     is_pattern(subject) && !subject.split('.').any(|word| word == "*" || word == ">")
 }
 
-/// Whether `text` is one word without wildcards, as the name of a group is.
-pub(crate) fn is_word(text: &str) -> bool {
-    is_subject(text) && !text.contains('.')
-}
-
 /// Whether `pattern` can be subscribed to.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let mut words = pattern.split('.').peekable();
@@ -64,8 +59,6 @@ mod tests {
         let check = |text, pattern, subject| {
             assert_eq!(is_pattern(text), pattern, "{text:?} as a pattern");
             assert_eq!(is_subject(text), subject, "{text:?} as a subject");
-            let word = subject && !text.contains('.');
-            assert_eq!(is_word(text), word, "{text:?} as a word");
         };
         check("app.start", true, true);
         check("app", true, true);

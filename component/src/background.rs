@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 
 use crate::threads;
 
-/// How much lower the priority of such a thread is. Beside a busy thread on the same CPU it still gets a quarter of
-/// the time.
+/// How much lower the priority of such a thread is. Beside a busy thread on the same CPU it still gets a
+/// quarter of the time.
 const NICENESS: i32 = 5;
 
 /// Starts a thread that a worker which has something to do need not wait for: a burst of registrations
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_new_thread_stands_back() {
+    fn only_the_new_thread_has_a_lower_priority() {
         let ours = niceness();
         let theirs = spawn("behind", niceness).unwrap().join().unwrap();
         assert_eq!(theirs, (ours + NICENESS).min(19));

@@ -39,7 +39,8 @@ impl Periodic {
         let (stop, stopped) = mpsc::channel();
         let thread_name = name.to_owned();
         let thread = background::spawn(name, move || {
-            let mut work = |turn| threads::guard(&thread_name, || work(turn));
+            // One that panics is reported there; the next turn comes in its time.
+            let mut work = |turn| drop(threads::guard(&thread_name, || work(turn)));
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 work(Turn::Next);
             }

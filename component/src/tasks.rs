@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -13,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
-use crate::threads::{failed, message};
+use crate::threads::{self, message};
 
 /// The name of a task, for logs and for whoever waits in vain.
 pub type Name = Cow<'static, str>;
@@ -71,8 +69,8 @@ impl Tasks {
     }
 
     /// Runs `work` on a thread of its own. Call it within a tokio runtime, which watches for the
-    /// end. The thread itself learns in its own way that it should return. A panic is counted as
-    /// [`threads`](crate::threads) do.
+    /// end. The thread itself learns in its own way that it should return. A panic is counted in
+    /// [`threads::failures`].
     ///
     /// # Errors
     ///
@@ -85,17 +83,12 @@ impl Tasks {
         let name = name.into();
         let (sender, ended) = oneshot::channel();
         let thread_name = name.clone().into_owned();
-        thread::Builder::new()
-            .name(thread_name.clone())
-            .spawn(move || {
-                let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-                    let reason = message(&*panic);
-                    failed(&thread_name, &reason);
-                    reason
-                });
-                // Nobody listens when the owner is gone.
-                drop(sender.send(result));
-            })?;
+        // Its end is told by what it sends.
+        drop(threads::spawn(&name, move || {
+            let result = threads::guard(&thread_name, work);
+            // Nobody listens when the owner is gone.
+            drop(sender.send(result));
+        })?);
         let handle = self.set.spawn(async move {
             ended
                 .await

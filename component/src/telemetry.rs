@@ -3,8 +3,8 @@
 //!
 //! An event is an object with a name: the message is the name (`program.started`), everything else
 //! is a field, and so are the fields of the spans that it happens in: a task's name, say. Spans are of
-//! level error, so that no level of the log loses them. Whoever logs formats a line and leaves it in a queue; only the thread waits for the
-//! pipe or terminal at the other end.
+//! level error, so that no level of the log loses them. Whoever logs formats a line and leaves it in a
+//! queue; only the thread waits for the pipe or terminal at the other end.
 
 mod line;
 mod sink;

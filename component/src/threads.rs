@@ -33,16 +33,17 @@ pub fn spawn<T: Send + 'static>(
     })
 }
 
-/// Does one piece of the work of the thread called `name`. Should it panic, that is reported and
-/// the result is none; what the work had in its hands is to be made anew.
-pub fn guard<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => Some(done),
-        Err(panic) => {
-            failed(name, &message(&*panic));
-            None
-        }
-    }
+/// Does one piece of the work of the thread called `name`. Should it panic, that is reported; what the
+/// work had in its hands is to be made anew.
+///
+/// # Errors
+/// What the panic said.
+pub fn guard<T>(name: &str, work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let reason = message(&*panic);
+        failed(name, &reason);
+        reason
+    })
 }
 
 /// Reports that the thread called `name` does not do its work as it should.
@@ -79,9 +80,9 @@ mod tests {
         assert_eq!(count("fails at once"), 1);
         assert_eq!(
             guard("fails and goes on", || panic!("oh {}", 1)),
-            None::<()>
+            Err::<(), _>("oh 1".to_owned())
         );
-        assert_eq!(guard("fails and goes on", || 7), Some(7));
+        assert_eq!(guard("fails and goes on", || 7), Ok(7));
         assert_eq!(count("fails and goes on"), 1);
         let thread = spawn("ends well", || 7);
         assert_eq!(thread.unwrap().join().unwrap(), 7);

@@ -10,4 +10,4 @@ pub use router::{
     Glimpse, Greet, ROUTER_GREET, ROUTER_PATTERN, ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER,
     Register, RouteOptions, RouterEvent, Start, Tags,
 };
-pub use subject::{DecodeError, Message, Subject, SubjectFamily};
+pub use subject::{DecodeError, Message, Subject, SubjectFamily, is_word};

@@ -130,10 +130,8 @@ impl Exchange {
     /// Sends the request to endpoints in turn until one responds, and forwards its response.
     async fn proxy(&mut self) -> Result<After, Failure> {
         self.record.head_complete(&self.worker);
-        let authority = self.request.head().authority;
-        let authority = authority.of(self.request.input.filled());
-        self.client.seat.exchange(authority);
-        self.sender = self.sender();
+        self.client.seat.exchange(self.request.authority_bytes());
+        self.sender = self.identify_sender();
         if self.asks_for_health() {
             return Ok(self.answer_health().await);
         }
@@ -146,7 +144,7 @@ impl Exchange {
     }
 
     /// Works out who sent the request, by its connection and the fields that were read.
-    fn sender(&self) -> Sender {
+    fn identify_sender(&self) -> Sender {
         Sender::of(
             self.client.peer().map(|peer| peer.ip()),
             self.client.is_trusted(),
@@ -170,14 +168,13 @@ impl Exchange {
     /// Refuses a request that names no host, or only its own sender: some load balancers put the
     /// client's address there when an HTTP/1.0 request came without one.
     fn require_host(&self) -> Result<(), Failure> {
-        let authority = self.request.head().authority;
-        let authority = authority.of(self.request.input.filled());
         // No address begins with a letter: IPv6 ones are in brackets.
-        if authority.first().is_some_and(u8::is_ascii_alphabetic) {
+        let first = self.request.authority_bytes().first();
+        if first.is_some_and(u8::is_ascii_alphabetic) {
             return Ok(());
         }
         let (authority, path) = (self.request.authority(), self.request.path());
-        let host = router_core::host::bare(authority);
+        let host = self.request.host();
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let is_unnamed = authority.is_empty() || address == self.client.peer_text();
         let routes = &self.worker.shared.routes;

@@ -63,14 +63,9 @@ impl<M> SubjectFamily<M> {
         }
     }
 
-    /// The subject of `word`; none when that is no single word: empty, or with a dot, a wildcard, a
-    /// blank or a control character in it.
+    /// The subject of `word`; none when that is no [single word](is_word).
     pub fn subject(&self, word: &str) -> Option<Subject<M>> {
-        let foreign = |c: char| c.is_whitespace() || c.is_control() || ".*>".contains(c);
-        if word.is_empty() || word.contains(foreign) {
-            return None;
-        }
-        Some(Subject {
+        is_word(word).then(|| Subject {
             name: Cow::Owned(format!("{}{word}{}", self.before, self.after)),
             message: PhantomData,
         })
@@ -88,6 +83,13 @@ impl<M> SubjectFamily<M> {
             .strip_suffix(self.after)?;
         (!word.is_empty() && !word.contains('.')).then_some(word)
     }
+}
+
+/// Whether `text` is a single word of a subject, as the name of a queue group is: not empty, and without
+/// a dot, a wildcard, a blank or a control character.
+pub fn is_word(text: &str) -> bool {
+    let foreign = |c: char| c.is_whitespace() || c.is_control() || ".*>".contains(c);
+    !text.is_empty() && !text.contains(foreign)
 }
 
 impl<M> fmt::Debug for SubjectFamily<M> {
@@ -182,6 +184,7 @@ mod tests {
     fn a_family_has_a_subject_for_each_word() {
         for (word, subject) in [
             ("0-a1b2", Some("dea.0-a1b2.start")),
+            ("app", Some("dea.app.start")),
             ("", None),
             ("a.b", None),
             ("*", None),
@@ -189,6 +192,7 @@ mod tests {
             ("a b", None),
             ("a\r\nPUB b 1", None),
         ] {
+            assert_eq!(is_word(word), subject.is_some(), "{word:?}");
             let made = START.subject(word);
             assert_eq!(made.as_ref().map(Subject::name), subject, "{word:?}");
         }

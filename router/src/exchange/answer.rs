@@ -6,8 +6,8 @@ use component::shutdown::Phase;
 use router_core::access_log::Glimpse;
 use router_core::failure::{Answer, Body, Failure, reason};
 use router_core::field::Span;
+use router_core::http1::Refusal;
 use router_core::http1::request::Method;
-use router_core::http1::{Refusal, Version};
 
 use super::Exchange;
 use super::select::likely_endpoint;
@@ -105,7 +105,7 @@ impl Exchange {
 
     /// Makes out what can be of a head that was refused or broke off, for the log.
     pub(super) fn make_out(&mut self) {
-        self.sender = self.sender();
+        self.sender = self.identify_sender();
         let glimpse = Glimpse::of(self.request.input.filled());
         self.record.glimpse = Some(Box::new(glimpse));
     }
@@ -152,14 +152,9 @@ impl Exchange {
     /// Sends an answer of our own. `closes`: the connection cannot go on after it.
     async fn send_answer(&mut self, status: u16, fields: &str, body: &str, closes: bool) -> After {
         let complete = self.request.parser.is_complete();
-        let (persistent, old, to_head) = {
-            let head = self.request.head();
-            (
-                head.persistent,
-                head.version == Version::Http10,
-                head.method == Method::Head,
-            )
-        };
+        let head = self.request.head();
+        let (persistent, to_head) = (head.persistent, head.method == Method::Head);
+        let old = self.request.is_http10();
         let whole = complete && self.request.is_whole();
         let serving = self.worker.phase.get() == Phase::Running;
         let stays = complete && !closes && whole && persistent && serving;

@@ -37,6 +37,11 @@ impl Request {
         self.text(self.head().authority)
     }
 
+    /// The bytes of the authority, for those who need no text.
+    pub(super) fn authority_bytes(&self) -> &[u8] {
+        self.head().authority.of(self.input.filled())
+    }
+
     /// The host without its port, as messages name it.
     pub(super) fn host(&self) -> &str {
         router_core::host::bare(self.authority())
@@ -52,7 +57,7 @@ impl Request {
         std::str::from_utf8(span.of(self.input.filled())).unwrap_or_default()
     }
 
-    /// Whether the client can read interim responses and chunks.
+    /// Whether the client speaks HTTP/1.0: it can read neither interim responses nor chunks.
     pub(super) fn is_http10(&self) -> bool {
         self.head().version == Version::Http10
     }

@@ -179,7 +179,7 @@ fn keep_writing(mut registry: Registry, parts: &WriterParts) {
     loop {
         let began = Instant::now();
         let write = || parts.writer(registry).run();
-        if threads::guard(WRITER, write).is_some() {
+        if threads::guard(WRITER, write).is_ok() {
             return;
         }
         parts.inbox.abandon();

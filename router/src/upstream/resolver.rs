@@ -185,9 +185,9 @@ where
         let began = std::time::Instant::now();
         // A lookup that panics is one without an answer.
         let answer = match threads::guard(name, || lookup(&job.name)) {
-            None => Err(io::Error::other("the lookup failed")),
-            Some(Ok(found)) if found.is_empty() => Err(io::ErrorKind::NotFound.into()),
-            Some(found) => found,
+            Err(_) => Err(io::Error::other("the lookup failed")),
+            Ok(Ok(found)) if found.is_empty() => Err(io::ErrorKind::NotFound.into()),
+            Ok(found) => found,
         };
         let answer = answer.map(Into::into);
         let answer = answer.map_err(|error| ResolveError::Unknown(Arc::new(error)));

@@ -317,11 +317,11 @@ impl Reader {
 
     /// The writer has lost what it was handed: all of it has to be said again.
     fn hear_again(&self, link: &mut Link) {
-        self.outlets.metrics.registry.bus_losses.add(1);
         if link.up {
             self.inbox.bus_back();
             link.ask(Instant::now());
         }
+        self.outlets.metrics.registry.bus_losses.add(1);
     }
 
     /// Does what was due at this time.
