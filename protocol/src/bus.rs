@@ -1,8 +1,11 @@
 //! The message bus: subjects that know their payload, and the payloads.
 
 mod component;
+pub mod dea;
 mod liberal;
+pub mod output;
 mod router;
+pub mod staging;
 mod subject;
 
 pub use component::{Announcement, COMPONENT_ANNOUNCE, COMPONENT_DISCOVER, Discover};

@@ -35,7 +35,7 @@ pub struct Announcement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Discover;
 
-json_message!(Announcement);
+json_message!(derived Announcement);
 
 impl super::Message for Discover {
     fn decode(_payload: &[u8]) -> Result<Self, super::DecodeError> {

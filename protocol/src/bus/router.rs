@@ -120,7 +120,7 @@ pub struct Start {
     pub prune_threshold_in_seconds: u64,
 }
 
-json_message!(Start);
+json_message!(derived Start);
 
 /// "Which routers are there?" Nothing is said beyond the question; any body will do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

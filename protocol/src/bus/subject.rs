@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::liberal;
 
@@ -156,12 +157,34 @@ pub(super) fn from_object<M: DeserializeOwned>(payload: &[u8]) -> Result<M, Deco
     }
 }
 
-/// The JSON form shared by all messages on the bus today.
+/// As [`from_object`], for a type whose reading is derived: a field that is `null` is as good as absent.
+pub(super) fn from_object_with_nulls<M: DeserializeOwned>(
+    payload: &[u8],
+) -> Result<M, DecodeError> {
+    let error = match from_object(payload) {
+        Ok(message) => return Ok(message),
+        Err(error) => error,
+    };
+    // Rare enough to be read again.
+    let Ok(mut fields) = from_object::<Map<String, Value>>(payload) else {
+        return Err(error);
+    };
+    fields.retain(|_, value| !value.is_null());
+    Ok(serde_json::from_value(Value::Object(fields))?)
+}
+
+/// The JSON form shared by all messages on the bus. `derived` says that serde's derive reads the type.
 macro_rules! json_message {
     ($message:ty) => {
+        $crate::bus::subject::json_message!($message, from_object);
+    };
+    (derived $message:ty) => {
+        $crate::bus::subject::json_message!($message, from_object_with_nulls);
+    };
+    ($message:ty, $read:ident) => {
         impl $crate::bus::Message for $message {
             fn decode(payload: &[u8]) -> Result<Self, $crate::bus::DecodeError> {
-                $crate::bus::subject::from_object(payload)
+                $crate::bus::subject::$read(payload)
             }
 
             fn encode(&self) -> Vec<u8> {

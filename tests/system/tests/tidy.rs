@@ -26,6 +26,24 @@ const EDGES: &[(&str, &[&str])] = &[
     ("component", &["bus", "component-core", "protocol"]),
     ("router-core", &["component-core", "protocol"]),
     ("router", &["bus", "component", "protocol", "router-core"]),
+    ("router-registrar", &["bus", "protocol"]),
+    ("dea-core", &["component-core", "protocol"]),
+    (
+        "dea",
+        &["bus", "component", "dea-core", "protocol", "router-registrar"],
+    ),
+    ("controller-core", &["component-core", "protocol"]),
+    (
+        "controller",
+        &[
+            "bus",
+            "component",
+            "controller-core",
+            "protocol",
+            "router-registrar",
+        ],
+    ),
+    ("kato", &["component"]),
     (
         "benches",
         &["bus", "component", "protocol", "router", "router-core"],
@@ -69,6 +87,12 @@ const KITS: &[&str] = &["tests-kit", "tests-kit-router"];
 /// What a core may use of others': no runtime, no socket, no clock, no chance.
 const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("component-core", &[]),
+    ("dea-core", &["serde", "serde_json"]),
+    (
+        "controller-core",
+        // Of the last, its calendar alone.
+        &["serde", "serde-saphyr", "serde_json", "thiserror", "time"],
+    ),
     (
         "router-core",
         &[
