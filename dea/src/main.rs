@@ -1,0 +1,3 @@
+//! The agent that stages and runs apps in containers.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Starts and supervises what one node runs.
+
+fn main() {}
