@@ -28,8 +28,9 @@ load_smoke() { "$target/release/load-tests" --smoke --router "$target/release/ro
 
 tools_log=$(mktemp)
 "$root/scripts/setup.sh" build
-# A session of its own, so that the end of this script ends its compilers too.
-setsid nice -n 19 "$root/scripts/tools.sh" cargo-deny oha >"$tools_log" 2>&1 </dev/null &
+# A session of its own, so that the end of this script ends its compilers too. oha would not be built in
+# time for the smoke run, and slow every step until then.
+setsid nice -n 19 "$root/scripts/tools.sh" cargo-deny >"$tools_log" 2>&1 </dev/null &
 tools_pid=$!
 trap 'kill -- "-$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
 tools_done() { ! kill -0 "$tools_pid" 2>/dev/null; }
@@ -43,9 +44,10 @@ step "instruction and allocation gates" "$root/scripts/gates.sh"
 have valgrind || skipped "instruction gate" "valgrind is missing"
 have promtool || skipped "metrics as Prometheus sees them" "promtool is missing"
 step "benches, one pass each" bench_smoke
-for program in haproxy nginx wrk oha; do
+for program in haproxy nginx wrk; do
     have "$program" || skipped "load tests with $program" "it is missing"
 done
+have oha || skipped "load tests with oha" "it is missing; \`make tools\` builds it"
 step "load tests, smoke run" load_smoke
 
 if have cargo-deny || wait_for 600 tools_done && have cargo-deny; then
