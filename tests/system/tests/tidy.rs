@@ -30,7 +30,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dea-core", &["component-core", "protocol"]),
     (
         "dea",
-        &["bus", "component", "dea-core", "protocol", "router-registrar"],
+        &[
+            "bus",
+            "component",
+            "dea-core",
+            "protocol",
+            "router-registrar",
+        ],
     ),
     ("controller-core", &["component-core", "protocol"]),
     (
@@ -52,6 +58,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "load-tests",
         &["bus", "protocol", "tests-kit", "tests-kit-router"],
     ),
+    ("cf-driver", &[]),
     ("sample-app", &["bus", "protocol"]),
     ("second-program", &["bus", "component"]),
     ("tests-kit", &[]),
@@ -73,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Packages that exist to prove the others: nothing that ships may use them.
 const PROOF: &[&str] = &[
     "benches",
+    "cf-driver",
     "load-tests",
     "sample-app",
     "second-program",
@@ -82,15 +90,15 @@ const PROOF: &[&str] = &[
 ];
 
 /// Proof that the tests of what ships may use.
-const KITS: &[&str] = &["tests-kit", "tests-kit-router"];
+const KITS: &[&str] = &["cf-driver", "tests-kit", "tests-kit-router"];
 
 /// What a core may use of others': no runtime, no socket, no clock, no chance.
 const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("component-core", &[]),
-    ("dea-core", &["serde", "serde_json"]),
+    // Of `time`, its calendar alone.
+    ("dea-core", &["serde", "serde_json", "time"]),
     (
         "controller-core",
-        // Of the last, its calendar alone.
         &["serde", "serde-saphyr", "serde_json", "thiserror", "time"],
     ),
     (
