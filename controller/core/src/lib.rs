@@ -1,2 +1,10 @@
 //! The rules of the controller. Pure: time, bytes and chance are arguments.
 #![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod claims;
+pub mod fault;
+pub mod page;
+pub mod percent;
+pub mod permission;
+pub mod query;
