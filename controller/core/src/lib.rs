@@ -3,8 +3,13 @@
 
 pub mod backoff;
 pub mod claims;
+pub mod environment;
 pub mod fault;
+pub mod name;
 pub mod page;
 pub mod percent;
 pub mod permission;
+pub mod process;
 pub mod query;
+pub mod route;
+pub mod size;
