@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::calendar::calendar;
 use crate::instance::Instance;
 
 /// Where a droplet is unpacked in a container.
@@ -47,19 +48,17 @@ const DATABASES: [(&str, &str); 4] = [
 
 /// What only the node knows when it starts an instance.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct Circumstances {
     /// The node's address.
     pub node: IpAddr,
     /// The time, in seconds since 1970.
     pub now: i64,
-    /// The same for people: `2006-01-02 15:04:05 +0000`.
-    pub now_text: &'a str,
 }
 
 /// Returns the environment of `instance` as `KEY=value`: what the platform sets, then what the order
 /// sets. Of two values of one name the later one holds.
 #[must_use]
-pub fn environment(instance: &Instance, circumstances: Circumstances<'_>) -> Vec<String> {
+pub fn environment(instance: &Instance, circumstances: Circumstances) -> Vec<String> {
     let order = &instance.order;
     let (node, port, index) = (circumstances.node, instance.port, order.index);
     let services = services(&order.services);
@@ -100,8 +99,9 @@ pub fn command(start_command: &str) -> Vec<String> {
         .to_vec()
 }
 
-fn application(instance: &Instance, circumstances: Circumstances<'_>) -> String {
-    let Circumstances { now, now_text, .. } = circumstances;
+fn application(instance: &Instance, circumstances: Circumstances) -> String {
+    let now = circumstances.now;
+    let now_text = calendar(now, ' ', " +0000");
     let mut all = instance.order.vcap_application.clone();
     let ours = [
         ("application_id", json!(instance.order.app_id)),
@@ -186,7 +186,6 @@ mod tests {
         let circumstances = Circumstances {
             node: Ipv4Addr::new(10, 0, 0, 5).into(),
             now: 1_412_164_800,
-            now_text: "2014-10-01 12:00:00 +0000",
         };
         environment(&instance, circumstances)
     }

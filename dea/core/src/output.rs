@@ -1,8 +1,8 @@
 //! What an app writes: bytes become lines, lines get their stamps, and too many are dropped.
 
 use protocol::bus::output::{OutputLine, Stream};
-use time::OffsetDateTime;
 
+use crate::calendar::calendar;
 use crate::recent::Recent;
 
 const NANOS: i64 = 1_000_000_000;
@@ -80,6 +80,12 @@ impl Splitter {
     pub fn rest(&mut self, stream: Stream) -> Option<String> {
         let pending = std::mem::take(self.pending(stream));
         (!pending.is_empty()).then(|| text(&pending))
+    }
+
+    /// Whether nothing waits for the rest of its line.
+    #[must_use]
+    pub fn is_between_lines(&self) -> bool {
+        self.stdout.is_empty() && self.stderr.is_empty()
     }
 
     fn pending(&mut self, stream: Stream) -> &mut Vec<u8> {
@@ -160,7 +166,7 @@ impl AppOutput {
         self.last_nanos = at_nanos.max(self.last_nanos.saturating_add(1));
         line.unix_nanos = self.last_nanos;
         line.unix_time = self.last_nanos.div_euclid(NANOS);
-        line.human_time = human_time(line.unix_time);
+        line.human_time = calendar(line.unix_time, 'T', "+00:00");
         self.recent.push(line.clone());
         line
     }
@@ -208,16 +214,6 @@ impl Rate {
     }
 }
 
-/// Returns a time as `2006-01-02T15:04:05+00:00`.
-fn human_time(unix_seconds: i64) -> String {
-    let Ok(at) = OffsetDateTime::from_unix_timestamp(unix_seconds) else {
-        return String::new();
-    };
-    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
-    let (hour, minute, second) = at.to_hms();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+00:00")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -239,6 +235,7 @@ mod tests {
             assert_eq!(lines, expected, "{pieces:?}");
             assert_eq!(splitter.rest(Stream::Stdout).as_deref(), rest, "{pieces:?}");
             assert_eq!(splitter.rest(Stream::Stderr), None);
+            assert!(splitter.is_between_lines());
         };
         check(&[b"one\ntwo\n"], &["one", "two"], None);
         check(&[b"on", b"e\n", b"tw"], &["one"], Some("tw"));
