@@ -99,7 +99,14 @@ const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("dea-core", &["serde", "serde_json", "time"]),
     (
         "controller-core",
-        &["serde", "serde-saphyr", "serde_json", "thiserror", "time"],
+        &[
+            "base64",
+            "serde",
+            "serde-saphyr",
+            "serde_json",
+            "thiserror",
+            "time",
+        ],
     ),
     (
         "router-core",

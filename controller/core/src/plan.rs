@@ -1,0 +1,302 @@
+//! From what shall run and what runs to what is to be started and stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use component_core::tick::Tick;
+use protocol::bus::dea::{Heartbeat, StopInstances};
+
+/// How long an instance that was asked for counts as on its way while no heartbeat names it.
+pub const ON_ITS_WAY: Duration = Duration::from_secs(30);
+/// How long a DEA counts on its last heartbeat.
+pub const HEARTBEAT_LIFETIME: Duration = Duration::from_secs(30);
+
+/// How a process shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// The process.
+    pub process: String,
+    /// Its version. Instances of another one are obsolete.
+    pub version: String,
+    /// How many instances shall run; 0 for a process that is stopped.
+    pub instances: u32,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Start the instance with that index of the process.
+    Start {
+        /// The process.
+        process: String,
+        /// Which of its instances.
+        index: u32,
+    },
+    /// Stop instances.
+    Stop(StopInstances),
+}
+
+/// What runs, as far as it has been heard, and what is on its way.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The processes that each DEA has instances of.
+    deas: BTreeMap<String, BTreeSet<String>>,
+    /// By process, what each DEA said of it, and when.
+    heard: BTreeMap<String, BTreeMap<String, (Tick, Vec<Instance>)>>,
+    /// By process, what was asked for and when.
+    asked: BTreeMap<String, BTreeMap<Instance, Tick>>,
+}
+
+/// Version and index.
+type Instance = (String, u32);
+
+impl Observed {
+    /// Notes what a DEA says that it runs. It names all that it has.
+    pub fn heard(&mut self, heartbeat: &Heartbeat, now: Tick) {
+        let mut told: BTreeMap<&str, Vec<Instance>> = BTreeMap::new();
+        for beat in &heartbeat.droplets {
+            let instance = (beat.version.clone(), beat.index);
+            if let Some(asked) = self.asked.get_mut(&beat.droplet) {
+                asked.remove(&instance);
+            }
+            told.entry(&beat.droplet).or_default().push(instance);
+        }
+        self.left(&heartbeat.dea);
+        let processes = told.keys().map(|process| (*process).to_owned()).collect();
+        self.deas.insert(heartbeat.dea.clone(), processes);
+        for (process, instances) in told {
+            let deas = self.heard.entry(process.to_owned()).or_default();
+            deas.insert(heartbeat.dea.clone(), (now, instances));
+        }
+    }
+
+    /// Notes that a DEA has ended, and its instances with it.
+    pub fn left(&mut self, dea: &str) {
+        for process in self.deas.remove(dea).unwrap_or_default() {
+            if let Some(deas) = self.heard.get_mut(&process) {
+                deas.remove(dea);
+                if deas.is_empty() {
+                    self.heard.remove(&process);
+                }
+            }
+        }
+    }
+
+    /// Notes that an instance could not be asked for, so that it counts as missing.
+    pub fn not_placed(&mut self, process: &str, version: &str, index: u32) {
+        if let Some(asked) = self.asked.get_mut(process) {
+            asked.remove(&(version.to_owned(), index));
+        }
+    }
+
+    /// Returns the processes that something runs of.
+    #[must_use]
+    pub fn processes(&self) -> BTreeSet<String> {
+        self.heard.keys().cloned().collect()
+    }
+
+    /// Returns what is to be done until the process is as desired: first what stops, then what
+    /// starts. What starts counts as on its way from now on, so that asking again starts nothing
+    /// twice. An instance that has crashed is there: to start it again is not for a plan.
+    pub fn plan(&mut self, desired: &Desired, now: Tick) -> Vec<Step> {
+        let mut there = BTreeSet::new();
+        let mut extra = BTreeSet::new();
+        let mut obsolete = BTreeSet::new();
+        for (version, index) in self.known(&desired.process, now) {
+            if version != desired.version {
+                obsolete.insert(version);
+            } else if index >= desired.instances {
+                extra.insert(index);
+            } else {
+                there.insert(index);
+            }
+        }
+        let mut steps = Vec::new();
+        let stop = |version: Option<String>, indices| {
+            Step::Stop(StopInstances {
+                droplet: desired.process.clone(),
+                version,
+                indices,
+                instances: None,
+            })
+        };
+        if desired.instances == 0 && !(extra.is_empty() && obsolete.is_empty()) {
+            steps.push(stop(None, None));
+        } else {
+            steps.extend(
+                obsolete
+                    .into_iter()
+                    .map(|version| stop(Some(version), None)),
+            );
+            if !extra.is_empty() {
+                let indices = extra.into_iter().collect();
+                steps.push(stop(Some(desired.version.clone()), Some(indices)));
+            }
+        }
+        // What is on its way and shall not come has just been told to stop.
+        let wanted =
+            |(version, index): &Instance| *version == desired.version && *index < desired.instances;
+        let mut asked = self.asked.remove(&desired.process).unwrap_or_default();
+        asked.retain(|instance, at| wanted(instance) && now.since(*at) < ON_ITS_WAY);
+        for index in (0..desired.instances).filter(|index| !there.contains(index)) {
+            asked.insert((desired.version.clone(), index), now);
+            steps.push(Step::Start {
+                process: desired.process.clone(),
+                index,
+            });
+        }
+        if !asked.is_empty() {
+            self.asked.insert(desired.process.clone(), asked);
+        }
+        steps
+    }
+
+    /// Returns all that runs of a process or is on its way.
+    fn known(&self, process: &str, now: Tick) -> BTreeSet<Instance> {
+        let heard = self
+            .heard
+            .get(process)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        let heard = heard.filter(|(at, _)| now.since(*at) < HEARTBEAT_LIFETIME);
+        let heard = heard.flat_map(|(_, instances)| instances);
+        let asked = self.asked.get(process).into_iter().flatten();
+        let asked = asked.filter(|(_, at)| now.since(**at) < ON_ITS_WAY);
+        heard
+            .chain(asked.map(|(instance, _)| instance))
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use protocol::bus::dea::{InstanceBeat, InstanceState};
+
+    use super::*;
+
+    const NOW: Tick = Tick::from_millis(1_000_000);
+
+    fn desired(version: &str, instances: u32) -> Desired {
+        Desired {
+            process: "p".to_owned(),
+            version: version.to_owned(),
+            instances,
+        }
+    }
+
+    fn heartbeat(running: &[(&str, u32)]) -> Heartbeat {
+        let beat = |(version, index): &(&str, u32)| InstanceBeat {
+            droplet: "p".to_owned(),
+            version: (*version).to_owned(),
+            index: *index,
+            state: InstanceState::Running,
+            ..InstanceBeat::default()
+        };
+        Heartbeat {
+            dea: "d".to_owned(),
+            droplets: running.iter().map(beat).collect(),
+        }
+    }
+
+    fn observed(running: &[(&str, u32)]) -> Observed {
+        let mut observed = Observed::default();
+        observed.heard(&heartbeat(running), NOW);
+        observed
+    }
+
+    fn told(steps: &[Step]) -> Vec<String> {
+        let tell = |step: &Step| match step {
+            Step::Start { index, .. } => format!("start {index}"),
+            Step::Stop(stop) => {
+                let version = stop.version.as_deref().unwrap_or("all");
+                stop.indices.as_ref().map_or_else(
+                    || format!("stop {version}"),
+                    |indices| format!("stop {version} {indices:?}"),
+                )
+            }
+        };
+        steps.iter().map(tell).collect()
+    }
+
+    #[test]
+    fn plans() {
+        let check = |running: &[(&str, u32)], version, instances, expected: &[&str]| {
+            let steps = observed(running).plan(&desired(version, instances), NOW);
+            assert_eq!(told(&steps), expected, "{running:?} {version} {instances}");
+        };
+        check(&[], "1", 0, &[]);
+        check(&[], "1", 2, &["start 0", "start 1"]);
+        check(&[("1", 1)], "1", 2, &["start 0"]);
+        check(&[("1", 0), ("1", 1), ("1", 2)], "1", 1, &["stop 1 [1, 2]"]);
+        check(&[("1", 0)], "2", 1, &["stop 1", "start 0"]);
+        check(
+            &[("1", 0), ("2", 5)],
+            "2",
+            1,
+            &["stop 1", "stop 2 [5]", "start 0"],
+        );
+        check(&[("1", 0)], "1", 0, &["stop all"]);
+        check(&[("1", 0)], "2", 0, &["stop all"]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_started_again_but_is_stopped() {
+        let mut observed = observed(&[]);
+        let wanted = desired("1", 2);
+        assert_eq!(told(&observed.plan(&wanted, NOW)), ["start 0", "start 1"]);
+        assert_eq!(told(&observed.plan(&wanted, NOW)), [""; 0]);
+        // A new version replaces what has not been heard yet.
+        let restarted = desired("2", 1);
+        assert_eq!(told(&observed.plan(&restarted, NOW)), ["stop 1", "start 0"]);
+        observed.not_placed("p", "2", 0);
+        assert_eq!(told(&observed.plan(&restarted, NOW)), ["start 0"]);
+        let late = NOW.plus(ON_ITS_WAY);
+        assert_eq!(told(&observed.plan(&restarted, late)), ["start 0"]);
+        assert_eq!(told(&observed.plan(&desired("2", 0), late)), ["stop all"]);
+        assert_eq!(told(&observed.plan(&desired("2", 0), late)), [""; 0]);
+    }
+
+    #[test]
+    fn instances_go_with_their_dea() {
+        let wanted = desired("1", 1);
+        let mut gone = observed(&[("1", 0)]);
+        assert_eq!(gone.processes(), BTreeSet::from(["p".to_owned()]));
+        gone.left("d");
+        assert_eq!(told(&gone.plan(&wanted, NOW)), ["start 0"]);
+        let mut silent = observed(&[("1", 0)]);
+        let late = NOW.plus(HEARTBEAT_LIFETIME);
+        assert_eq!(told(&silent.plan(&wanted, late)), ["start 0"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_that_is_done_leaves_nothing_to_do(
+            running in prop::collection::btree_set((0_u8..3, 0_u32..6), 0..10),
+            version in 0_u8..3,
+            instances in 0_u32..6,
+        ) {
+            let names = ["0", "1", "2"];
+            let running: Vec<_> = running.iter().map(|(v, i)| (names[usize::from(*v)], *i)).collect();
+            let mut observed = observed(&running);
+            let version = names[usize::from(version)];
+            let wanted = desired(version, instances);
+            let mut after: BTreeSet<(&str, u32)> = running.iter().copied().collect();
+            for step in observed.plan(&wanted, NOW) {
+                match step {
+                    Step::Start { index, .. } => prop_assert!(after.insert((version, index))),
+                    Step::Stop(stop) => after.retain(|(of, index)| {
+                        stop.version.as_deref().is_some_and(|version| version != *of)
+                            || stop.indices.as_ref().is_some_and(|all| !all.contains(index))
+                    }),
+                }
+            }
+            let expected: BTreeSet<_> = (0..instances).map(|index| (version, index)).collect();
+            prop_assert_eq!(&after, &expected);
+            let after: Vec<_> = after.into_iter().collect();
+            observed.heard(&heartbeat(&after), NOW);
+            prop_assert_eq!(observed.plan(&wanted, NOW), vec![]);
+        }
+    }
+}
