@@ -1,0 +1,206 @@
+//! Instances in real containers, ordered over a real bus.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a fixture that cannot be had fails the test that asked for it"
+)]
+
+mod cloud;
+mod engine;
+
+use std::net::SocketAddr;
+
+use protocol::bus::dea::{
+    DEA_STOP, DEA_UPDATE, ExitReason, HealthCheck, InstanceState, StopInstances, UpdateProcess,
+};
+use protocol::bus::output::{DEA_FIND_LOGS, FindLines, RecentLines};
+use tests_kit::Client;
+
+use cloud::{Cloud, LONG, PAGE};
+
+/// Serves the droplet's page, and writes numbers until it is asked to end.
+const SERVER: &str = "httpd -f -p $PORT -h /home/vcap/app & trap 'echo bye; exit 7' TERM; \
+                      n=0; while true; do n=$((n + 1)); echo $PROFILE $n; sleep 0.05; done";
+
+#[tokio::test]
+async fn instances_live_in_containers_and_outlive_their_agent() {
+    let Some(mut cloud) = Cloud::start().await else {
+        return;
+    };
+    what_cannot_run_has_crashed(&mut cloud).await;
+    one_serves_and_is_told_of(&mut cloud).await;
+    it_outlives_a_killed_agent(&mut cloud).await;
+    it_is_stopped_gracefully(&mut cloud).await;
+    strangers_are_removed(&mut cloud).await;
+}
+
+async fn what_cannot_run_has_crashed(cloud: &mut Cloud) {
+    let check = async |cloud: &mut Cloud, process: &str, status: i64, description: &str| {
+        let exited = cloud.exit_of(process).await;
+        assert_eq!(exited.reason, ExitReason::Crashed, "{exited:?}");
+        assert_eq!(exited.exit_status, status, "{exited:?}");
+        assert!(exited.exit_description.contains(description), "{exited:?}");
+        assert!(exited.crash_timestamp.is_some());
+        cloud.until(process, InstanceState::Crashed).await;
+    };
+    cloud
+        .order("large", SERVER, |order| order.limits.mem = 4_096)
+        .await;
+    check(cloud, "large", -1, "Not enough memory resource available").await;
+    cloud
+        .order("other", SERVER, |order| order.sha256 = "0".repeat(64))
+        .await;
+    check(cloud, "other", -1, "digest").await;
+    cloud
+        .order("stackless", SERVER, |order| order.stack.clear())
+        .await;
+    check(cloud, "stackless", -1, "stack").await;
+    cloud
+        .order("idle", SERVER, |order| order.start_command = None)
+        .await;
+    check(cloud, "idle", -1, "start command").await;
+    cloud.order("quick", "echo so long; exit 3", |_| {}).await;
+    check(cloud, "quick", 3, "app instance exited").await;
+    let line = cloud.line(|line| line.text == "so long").await;
+    assert_eq!((line.source.as_str(), line.instance_index), ("app", 0));
+    let deaf = |order: &mut protocol::bus::dea::StartInstance| {
+        order.health_check_timeout = Some(1);
+    };
+    cloud.order("deaf", "sleep 1000", deaf).await;
+    check(cloud, "deaf", -1, "failed to start accepting connections").await;
+}
+
+async fn one_serves_and_is_told_of(cloud: &mut Cloud) {
+    cloud.order("web", SERVER, |_| {}).await;
+    let id = cloud.until("web", InstanceState::Running).await;
+    let claim = cloud.claim("web.example.com").await;
+    let address: SocketAddr = claim.strip_prefix('+').unwrap().parse().unwrap();
+    assert_eq!(page(address), PAGE);
+    let line = cloud.line(|line| line.text == "read 1").await;
+    assert_eq!(
+        (line.app_name.as_str(), line.process_type.as_str()),
+        ("sample", "web")
+    );
+
+    let found = cloud.find("web").await.remove(0);
+    assert_eq!((found.instance, found.state), (id, InstanceState::Running));
+    let stats = found.stats.unwrap();
+    assert_eq!(
+        (stats.host, stats.port),
+        (address.ip().to_string(), address.port())
+    );
+    assert_eq!(stats.mem_quota, 64 << 20);
+    assert!(stats.usage.mem > 0, "{:?}", stats.usage);
+
+    let find = FindLines {
+        app_guid: "app".to_owned(),
+        limit: 3,
+    };
+    let recent: RecentLines = cloud
+        .bus
+        .request(&DEA_FIND_LOGS, &find, LONG)
+        .await
+        .unwrap();
+    assert_eq!(recent.lines.len(), 3);
+
+    let update = UpdateProcess {
+        droplet: "web".to_owned(),
+        uris: vec!["new.example.com".to_owned()],
+        version: "v2".to_owned(),
+    };
+    cloud.bus.publish(&DEA_UPDATE, &update).await.unwrap();
+    assert_eq!(cloud.claim("web.example.com").await, format!("-{address}"));
+    assert_eq!(cloud.claim("new.example.com").await, format!("+{address}"));
+
+    let process = |order: &mut protocol::bus::dea::StartInstance| {
+        order.health_check = HealthCheck::Process;
+        order.process_type = "worker".to_owned();
+        order.start_command = None;
+    };
+    cloud.order("worker", "", process).await;
+    cloud.until("worker", InstanceState::Running).await;
+    cloud.line(|line| line.text == "from the droplet").await;
+}
+
+async fn it_outlives_a_killed_agent(cloud: &mut Cloud) {
+    let before = cloud.find("web").await.remove(0);
+    let containers = cloud.engine.containers();
+    let first = cloud.line(|line| line.text.starts_with("read ")).await;
+    cloud.restart_dea().await;
+    let id = cloud.until("web", InstanceState::Running).await;
+    assert_eq!(id, before.instance);
+    assert_eq!(cloud.engine.containers(), containers);
+    let after = cloud.find("web").await.remove(0);
+    assert_eq!(after.version, "v2");
+    let claim = cloud.claim("new.example.com").await;
+    let address: SocketAddr = claim.strip_prefix('+').unwrap().parse().unwrap();
+    assert_eq!(page(address), PAGE);
+
+    let number = |text: &str| text.strip_prefix("read ")?.parse::<u64>().ok();
+    let mut last = number(&first.text).unwrap();
+    for _ in 0..40 {
+        let line = cloud.line(|line| number(&line.text).is_some()).await;
+        let next = number(&line.text).unwrap();
+        assert_eq!(next, last + 1, "no line is lost and none comes twice");
+        last = next;
+    }
+}
+
+async fn it_is_stopped_gracefully(cloud: &mut Cloud) {
+    for process in ["web", "worker"] {
+        let stop = StopInstances {
+            droplet: process.to_owned(),
+            ..StopInstances::default()
+        };
+        cloud.bus.publish(&DEA_STOP, &stop).await.unwrap();
+    }
+    // It may have been renewed meanwhile.
+    while !cloud.claim("new.example.com").await.starts_with('-') {}
+    cloud.line(|line| line.text == "bye").await;
+    let exited = cloud.exit_of("web").await;
+    assert_eq!(
+        (exited.reason, exited.exit_status),
+        (ExitReason::Stopped, 7)
+    );
+    let exited = cloud.exit_of("worker").await;
+    assert_eq!(exited.reason, ExitReason::Stopped);
+    let engine = &cloud.engine;
+    assert!(tests_kit::eventually(LONG, || engine
+        .containers()
+        .is_empty()));
+    assert!(tests_kit::eventually(LONG, || {
+        cloud
+            .dea
+            .ask("/metrics")
+            .contains("dea_memory_reserved_mib 0")
+    }));
+}
+
+/// A container with our label that belongs to nothing goes; one without it stays.
+async fn strangers_are_removed(cloud: &mut Cloud) {
+    let engine = &cloud.engine;
+    let create = |label: &str| {
+        let arguments = [
+            "create",
+            "--network",
+            "none",
+            "--label",
+            label,
+            engine::IMAGE,
+            "true",
+        ];
+        engine.docker(&arguments).unwrap()
+    };
+    let ours = create(engine::OUR_LABEL);
+    let theirs = create("somebody.else=1");
+    assert!(tests_kit::eventually(LONG, || !engine
+        .containers()
+        .contains(&ours)));
+    assert!(engine.containers().contains(&theirs));
+}
+
+/// The page that is served at `address`.
+fn page(address: SocketAddr) -> String {
+    let mut client = Client::connect(address);
+    client.get("app", "/index.html").text()
+}
