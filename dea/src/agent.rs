@@ -13,12 +13,12 @@ use bus::{Bus, Delivery};
 use component::orders::{Order, Orders, Request};
 use component::tasks::{Ended, Ending, Tasks};
 use dea_core::input::Input;
-use dea_core::instance::Instance;
+use dea_core::instance::{Instance, State};
 use dea_core::ledger::{Ledger, Resources};
 use dea_core::ports::Ports;
 use dea_core::snapshot::Snapshot;
 use protocol::bus::dea::{Ask, FindInstances, StartInstance, StopInstances, UpdateProcess};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::fence::OwnedContainer;
@@ -26,6 +26,10 @@ use crate::node::Node;
 
 /// Events that wait for the agent. Whoever has one more waits; messages then wait on the bus.
 pub const EVENTS: usize = 1_024;
+/// Questions for instances that are answered at a time. One more is not, and is asked again.
+const FINDS: usize = 32;
+/// Crashed instances that are remembered. Of one more, the oldest is forgotten.
+const CRASHES: usize = 200;
 /// How long tasks may take to end with the agent.
 const END: Duration = Duration::from_secs(1);
 /// How much longer than grace and the routers' pause the last instances of an evacuation may take.
@@ -72,6 +76,8 @@ pub struct Agent {
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
     snapshots: watch::Sender<String>,
+    /// Answers with what instances use that can be under way.
+    finds: Arc<Semaphore>,
     /// Containers that nobody knew when it was looked for them.
     strangers: BTreeSet<String>,
     /// When an evacuation is over; None: there is none.
@@ -112,6 +118,7 @@ impl Agent {
             events,
             inbox,
             snapshots,
+            finds: Arc::new(Semaphore::new(FINDS)),
             strangers: BTreeSet::new(),
             evacuation: None,
             is_changed: false,
@@ -229,7 +236,8 @@ impl Agent {
 
 impl Agent {
     fn is_empty(&self) -> bool {
-        self.instances.is_empty()
+        let mut instances = self.instances.values();
+        instances.all(|one| matches!(one.instance.state, State::Ended(_)))
     }
 
     fn bus(&self) -> &Bus {

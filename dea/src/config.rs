@@ -387,3 +387,44 @@ impl OutputConfig {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use component::config_file::{self, ConfigError};
+
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_the_default() {
+        let file = include_str!("../dea.example.yml");
+        let example = config_file::example::<Config>();
+        assert!(
+            file == example,
+            "dea.example.yml is out of date: cargo run -p dea -- --print-example > dea/dea.example.yml"
+        );
+        let loaded = config_file::parse::<Config>(&"dea.yml", file).unwrap();
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+        let default = config_file::to_yaml(&Config::default());
+        assert_eq!(config_file::to_yaml(&loaded.config), default);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let check =
+            |text: &str, expected: &str| match config_file::parse::<Config>(&"dea.yml", text) {
+                Err(ConfigError::Faults(faults)) => {
+                    assert!(faults[0].contains(expected), "{faults:?}");
+                }
+                other => panic!("{text}: {other:?}"),
+            };
+        check("nats: off", "nats: a DEA does nothing without the bus");
+        check("id: a.b", "id: must be one word");
+        check("ports: {first: 5, last: 4}", "ports.last: first..last");
+        check(
+            "times: {heartbeat: 0s}",
+            "times.heartbeat: must be more than 0s",
+        );
+        check("admin: {user: u}", "admin.pass: must not be empty");
+        check("grace: 1s", "grace: no such key");
+    }
+}

@@ -68,4 +68,31 @@ mod tests {
         let address = open.local_addr().unwrap();
         assert!(is_well(&HealthCheck::Port, address, LONG, &client).await);
     }
+    #[tokio::test]
+    async fn an_answer_other_than_200_is_not_well() {
+        let app = axum::Router::new()
+            .route("/up", axum::routing::get(async || "up"))
+            .route(
+                "/elsewhere",
+                axum::routing::get(async || axum::response::Redirect::to("/up")),
+            );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = component::tasks::Tasks::new();
+        tasks.spawn("app", async move {
+            axum::serve(listener, app).await.unwrap();
+        });
+        let none = reqwest::redirect::Policy::none();
+        let client = reqwest::Client::builder().redirect(none).build().unwrap();
+        for (endpoint, expected) in [
+            ("/up", true),
+            ("up", true),
+            ("/down", false),
+            ("/elsewhere", false),
+        ] {
+            let limit = if expected { LONG } else { SHORT };
+            let found = is_well(&http(endpoint), address, limit, &client).await;
+            assert_eq!(found, expected, "{endpoint}");
+        }
+    }
 }

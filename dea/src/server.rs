@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bus::Bus;
 use component::admin::{Auth, basics, serve_listener};
 use component::announce::{Identity, announce};
-use component::orders::Orders;
+use component::orders::{Order, Orders};
 use component::program::Started;
 use component::tasks::Tasks;
 use router_registrar::Registrations;
@@ -35,7 +36,7 @@ const HTTP_SILENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Why it cannot start.
-pub async fn serve(started: Started<Config>, orders: Orders) -> Result<(), Box<dyn Error>> {
+pub async fn serve(started: Started<Config>, mut orders: Orders) -> Result<(), Box<dyn Error>> {
     let config = started.config;
     let listener = TcpListener::bind(config.admin).await?;
     let address = listener.local_addr()?;
@@ -53,9 +54,13 @@ pub async fn serve(started: Started<Config>, orders: Orders) -> Result<(), Box<d
         let node = Arc::clone(&node);
         move || node.figures.exposition()
     };
+    let is_ready = Arc::new(AtomicBool::new(false));
     let health = {
-        let node = Arc::clone(&node);
-        Arc::new(move || (!node.bus.is_connected()).then_some("the bus is not connected"))
+        let (node, is_ready) = (Arc::clone(&node), Arc::clone(&is_ready));
+        Arc::new(move || match is_ready.load(Relaxed) {
+            false => Some("waits for the container engine"),
+            true => (!node.bus.is_connected()).then_some("the bus is not connected"),
+        })
     };
     let mut tasks = Tasks::new();
     let app = basics(auth, health, started.log_level, figures);
@@ -72,9 +77,13 @@ pub async fn serve(started: Started<Config>, orders: Orders) -> Result<(), Box<d
         snapshots,
     );
     if let Some(snapshot) = snapshot {
-        reattach::clear_launches(&node, &snapshot).await;
+        tokio::select! {
+            () = reattach::clear_launches(&node, &snapshot) => {}
+            _ = orders.at_least(Order::Stop) => return Ok(()),
+        }
         agent.resume(snapshot).await;
     }
+    is_ready.store(true, Relaxed);
     let id = fastrand::u128(..);
     let identity = Identity::new("DEA", node.config.index, id, address, credentials.as_ref());
     spawn_bus_tasks(&mut tasks, &node, events, identity);

@@ -16,7 +16,7 @@ use protocol::bus::dea::{
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Agent, Attended, Event, LAST_STOPS};
+use super::{Agent, Attended, CRASHES, Event, LAST_STOPS};
 use crate::effects;
 use crate::node::{now_ms, random_hex};
 use crate::output::{self, Position, Writer};
@@ -49,7 +49,10 @@ impl Agent {
                 instance.port = port;
                 instance.begin()
             }
-            Err(reason) => instance.refuse(reason),
+            Err(reason) => {
+                self.forget_oldest_crash();
+                instance.refuse(reason)
+            }
         };
         let process = &instance.order.droplet;
         tracing::info!(
@@ -182,6 +185,16 @@ impl Agent {
             instance.state == State::Ended(Ending::Crashed)
                 && (&instance.order.droplet, instance.order.index) == (&order.droplet, order.index)
         });
+    }
+
+    fn forget_oldest_crash(&mut self) {
+        let crashed = self.instances.values().map(|one| &one.instance);
+        let crashed = crashed.filter(|one| one.state == State::Ended(Ending::Crashed));
+        let oldest = crashed.clone().min_by_key(|one| one.since_ms);
+        if let Some(oldest) = oldest.filter(|_| crashed.count() >= CRASHES) {
+            let id = oldest.id.clone();
+            self.forget(|instance| instance.id == id);
+        }
     }
 
     fn ids(&self, is_selected: impl Fn(&Instance) -> bool) -> Vec<String> {

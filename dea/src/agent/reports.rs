@@ -106,8 +106,13 @@ impl Agent {
         if asked.is_empty() {
             return;
         }
+        let Ok(turn) = Arc::clone(&self.finds).try_acquire_owned() else {
+            tracing::warn!(process = find.droplet, "find-ignored");
+            return;
+        };
         let node = Arc::clone(&self.node);
         self.tasks.spawn("find", async move {
+            let _turn = turn;
             for instance in asked {
                 let is_running = instance.public() == InstanceState::Running;
                 let stats = match instance

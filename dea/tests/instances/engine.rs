@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tests_kit::{PATIENCE, TempDir, eventually};
 
@@ -37,10 +38,12 @@ impl Engine {
             eprintln!("SKIPPED: instances in containers: only root can start an engine");
             return None;
         }
+        static STARTED: AtomicU32 = AtomicU32::new(0);
         let directory = TempDir::new();
-        let number = std::process::id() % 200;
-        let bridge = format!("swyt{}", std::process::id());
-        let address = Ipv4Addr::new(172, 31, u8::try_from(number).unwrap(), 1);
+        let (process, count) = (std::process::id(), STARTED.fetch_add(1, Relaxed));
+        let bridge = format!("swyt{process}.{count}");
+        let number = u8::try_from((process * 3 + count) % 200).unwrap();
+        let address = Ipv4Addr::new(172, 31, number, 1);
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         run("ip", &["link", "add", &bridge, "type", "bridge"]);
         run(
@@ -136,6 +139,7 @@ impl Drop for Engine {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
         self.child.wait().ok();
         run("ip", &["link", "delete", &self.bridge]);
+        forget_rules(&self.bridge);
         // The engine mounts its data onto itself.
         let data = self.path("data");
         Command::new("umount").arg("-q").arg(&data).status().ok();
@@ -158,6 +162,29 @@ fn dockerd(directory: &Path, bridge: &str) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// Deletes the rules that an engine leaves behind for its bridge.
+fn forget_rules(bridge: &str) {
+    for table in ["filter", "nat"] {
+        let listed = Command::new("iptables")
+            .args(["-w", "-t", table, "-S"])
+            .output();
+        let listed = listed.map(|output| output.stdout).unwrap_or_default();
+        for rule in String::from_utf8_lossy(&listed).lines() {
+            if let Some(rule) = rule
+                .strip_prefix("-A ")
+                .filter(|rule| rule.contains(bridge))
+            {
+                let rule = rule.split_ascii_whitespace();
+                let deletion = Command::new("iptables")
+                    .args(["-w", "-t", table, "-D"])
+                    .args(rule)
+                    .status();
+                deletion.ok();
+            }
+        }
+    }
 }
 
 fn found(program: &str) -> Option<PathBuf> {
