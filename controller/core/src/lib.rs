@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod buildpack;
 pub mod claims;
 pub mod environment;
 pub mod fault;

@@ -8,6 +8,9 @@ use protocol::bus::dea::Advertisement;
 
 /// How long a DEA counts on its last advertisement.
 pub const ADVERT_LIFETIME: Duration = Duration::from_secs(10);
+/// How long a DEA has to be known until it gets instances: by then it has told what it runs, so that
+/// nothing is started twice after it was away.
+pub const SETTLING: Duration = Duration::from_secs(3);
 /// DEAs that are known. At one more, the advertisement is ignored.
 const MOST_DEAS: usize = 10_000;
 /// Of how many DEAs with the most memory one is chosen for staging.
@@ -46,19 +49,38 @@ impl Need<'_> {
 /// The DEAs that advertise.
 #[derive(Clone, Debug, Default)]
 pub struct DeaPool {
-    adverts: BTreeMap<String, (Advertisement, Tick)>,
+    adverts: BTreeMap<String, Heard>,
+}
+
+#[derive(Clone, Debug)]
+struct Heard {
+    advert: Advertisement,
+    /// Since when it has been heard without a break.
+    since: Tick,
+    last: Tick,
 }
 
 impl DeaPool {
-    /// Notes what a DEA has left.
-    pub fn heard(&mut self, advert: Advertisement, now: Tick) {
-        if !self.adverts.contains_key(&advert.id) && self.adverts.len() >= MOST_DEAS {
-            self.adverts
-                .retain(|_, (_, heard)| now.since(*heard) <= ADVERT_LIFETIME);
+    /// Notes what a DEA has left. Returns whether it is new, or was away.
+    pub fn heard(&mut self, advert: Advertisement, now: Tick) -> bool {
+        let known = self
+            .adverts
+            .get(&advert.id)
+            .filter(|heard| heard.is_fresh(now));
+        let since = known.map(|heard| heard.since);
+        if self.adverts.len() >= MOST_DEAS && since.is_none() {
+            self.adverts.retain(|_, heard| heard.is_fresh(now));
+            if self.adverts.len() >= MOST_DEAS {
+                return false;
+            }
         }
-        if self.adverts.contains_key(&advert.id) || self.adverts.len() < MOST_DEAS {
-            self.adverts.insert(advert.id.clone(), (advert, now));
-        }
+        let heard = Heard {
+            since: since.unwrap_or(now),
+            last: now,
+            advert,
+        };
+        self.adverts.insert(heard.advert.id.clone(), heard);
+        since.is_none()
     }
 
     /// Notes that a DEA wants no more instances.
@@ -66,16 +88,18 @@ impl DeaPool {
         self.adverts.remove(dea);
     }
 
-    /// Returns how many DEAs advertise.
+    /// Returns whether that DEA advertises.
     #[must_use]
-    pub fn len(&self, now: Tick) -> usize {
-        self.fresh(now).count()
+    pub fn knows(&self, dea: &str, now: Tick) -> bool {
+        self.adverts
+            .get(dea)
+            .is_some_and(|heard| heard.is_fresh(now))
     }
 
-    /// Returns whether no DEA advertises.
+    /// Returns how many DEAs advertise.
     #[must_use]
-    pub fn is_empty(&self, now: Tick) -> bool {
-        self.fresh(now).next().is_none()
+    pub fn count(&self, now: Tick) -> usize {
+        self.fresh(now).count()
     }
 
     /// Returns the DEA that shall run an instance, chosen by `chance` among the best, and counts the
@@ -83,7 +107,9 @@ impl DeaPool {
     /// the availability zone, then on the DEA, then more memory. None if no DEA has what is needed.
     #[must_use]
     pub fn place(&mut self, need: Need<'_>, now: Tick, chance: u64) -> Option<String> {
-        let mut able: Vec<&Advertisement> = self.able(need, now).collect();
+        let settled = |heard: &&Heard| now.since(heard.since) >= SETTLING;
+        let able = self.able(need, now).filter(settled);
+        let mut able: Vec<&Advertisement> = able.map(|heard| &heard.advert).collect();
         let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
         for advert in &able {
             *zones.entry(zone(advert)).or_default() += count(advert, need.process);
@@ -107,7 +133,8 @@ impl DeaPool {
     #[must_use]
     pub fn stager(&mut self, need: Need<'_>, now: Tick, chance: u64) -> Option<String> {
         let need = need.for_staging();
-        let mut able: Vec<&Advertisement> = self.able(need, now).collect();
+        let able = self.able(need, now);
+        let mut able: Vec<&Advertisement> = able.map(|heard| &heard.advert).collect();
         able.sort_by_key(|advert| std::cmp::Reverse(advert.available_memory));
         able.truncate(STAGERS);
         let chosen = choose(&able, chance)?;
@@ -115,8 +142,8 @@ impl DeaPool {
         Some(chosen)
     }
 
-    fn able(&self, need: Need<'_>, now: Tick) -> impl Iterator<Item = &Advertisement> {
-        self.fresh(now).filter(move |advert| {
+    fn able(&self, need: Need<'_>, now: Tick) -> impl Iterator<Item = &Heard> {
+        self.fresh(now).filter(move |Heard { advert, .. }| {
             let zones = &advert.placement_properties.zones;
             advert.available_memory >= need.memory_mib
                 && advert.available_disk >= need.disk_mib
@@ -125,14 +152,13 @@ impl DeaPool {
         })
     }
 
-    fn fresh(&self, now: Tick) -> impl Iterator<Item = &Advertisement> {
+    fn fresh(&self, now: Tick) -> impl Iterator<Item = &Heard> {
         let all = self.adverts.values();
-        all.filter(move |(_, heard)| now.since(*heard) < ADVERT_LIFETIME)
-            .map(|(advert, _)| advert)
+        all.filter(move |heard| heard.is_fresh(now))
     }
 
     fn charge(&mut self, dea: &str, need: Need<'_>) {
-        let Some((advert, _)) = self.adverts.get_mut(dea) else {
+        let Some(Heard { advert, .. }) = self.adverts.get_mut(dea) else {
             return;
         };
         advert.available_memory = advert.available_memory.saturating_sub(need.memory_mib);
@@ -143,6 +169,12 @@ impl DeaPool {
                 .entry(need.process.to_owned())
                 .or_default() += 1;
         }
+    }
+}
+
+impl Heard {
+    fn is_fresh(&self, now: Tick) -> bool {
+        now.since(self.last) < ADVERT_LIFETIME
     }
 }
 
@@ -166,6 +198,9 @@ mod tests {
     use protocol::bus::dea::Placement;
 
     use super::*;
+
+    /// When those of [`pool`] have settled.
+    const NOW: Tick = Tick::from_millis(3_000);
 
     const NEED: Need<'static> = Need {
         process: "p",
@@ -192,14 +227,14 @@ mod tests {
     fn pool(adverts: Vec<Advertisement>) -> DeaPool {
         let mut pool = DeaPool::default();
         for advert in adverts {
-            pool.heard(advert, Tick::default());
+            assert!(pool.heard(advert, Tick::default()));
         }
         pool
     }
 
     fn placed(adverts: Vec<Advertisement>) -> Vec<String> {
         let pool = pool(adverts);
-        let chosen = |chance| pool.clone().place(NEED, Tick::default(), chance);
+        let chosen = |chance| pool.clone().place(NEED, NOW, chance);
         let mut all: Vec<String> = (0..12).filter_map(chosen).collect();
         all.sort();
         all.dedup();
@@ -239,21 +274,34 @@ mod tests {
     fn a_dea_that_is_silent_or_leaves_gets_nothing() {
         let mut pool = pool(vec![advert("a", 1_000, "", 0), advert("b", 2_000, "", 0)]);
         let late = Tick::default().plus(ADVERT_LIFETIME);
-        assert_eq!((pool.len(Tick::default()), pool.len(late)), (2, 0));
+        assert_eq!((pool.count(Tick::default()), pool.count(late)), (2, 0));
         assert_eq!(pool.place(NEED, late, 0), None);
         pool.left("b");
-        assert_eq!(pool.place(NEED, Tick::default(), 1), Some("a".to_owned()));
+        assert_eq!(pool.place(NEED, NOW, 1), Some("a".to_owned()));
         pool.left("a");
-        assert!(pool.is_empty(Tick::default()));
+        assert!(!pool.knows("a", NOW));
     }
 
     #[test]
     fn what_is_given_is_charged_until_the_next_advertisement() {
         let mut pool = pool(vec![advert("a", 600, "", 0)]);
-        let mut place = || pool.place(NEED, Tick::default(), 0).is_some();
+        let mut place = || pool.place(NEED, NOW, 0).is_some();
         assert_eq!([place(), place(), place()], [true, true, false]);
-        pool.heard(advert("a", 600, "", 0), Tick::default());
-        assert!(pool.place(NEED, Tick::default(), 0).is_some());
+        assert!(!pool.heard(advert("a", 600, "", 0), NOW));
+        assert!(pool.place(NEED, NOW, 0).is_some());
+    }
+
+    #[test]
+    fn a_dea_that_was_away_has_to_settle_again() {
+        let mut pool = pool(vec![advert("a", 1_000, "", 0)]);
+        let early = Tick::from_millis(2_999);
+        assert_eq!(pool.place(NEED, early, 0), None);
+        assert!(pool.place(NEED, NOW, 0).is_some());
+        let later = NOW.plus(ADVERT_LIFETIME);
+        assert!(pool.heard(advert("a", 2_000, "", 0), later));
+        assert_eq!(pool.place(NEED, later, 0), None);
+        assert!(pool.stager(NEED, later, 0).is_some());
+        assert!(pool.place(NEED, later.plus(SETTLING), 0).is_some());
     }
 
     #[test]
@@ -261,7 +309,7 @@ mod tests {
         let adverts = (0..8).map(|n| advert(&n.to_string(), 1_020 + n, "", 0));
         let pool = pool(adverts.collect());
         let mut chosen: Vec<String> = (0..20)
-            .filter_map(|chance| pool.clone().stager(NEED, Tick::default(), chance))
+            .filter_map(|chance| pool.clone().stager(NEED, NOW, chance))
             .collect();
         chosen.sort();
         chosen.dedup();
@@ -280,7 +328,7 @@ mod tests {
             let mut given: BTreeMap<String, u64> = BTreeMap::new();
             let mut total = 0;
             for chance in chances.iter().copied() {
-                if let Some(dea) = pool.place(NEED, Tick::default(), chance) {
+                if let Some(dea) = pool.place(NEED, NOW, chance) {
                     *given.entry(dea).or_default() += NEED.memory_mib;
                     total += 1;
                 }

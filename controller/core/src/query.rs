@@ -79,13 +79,21 @@ impl ListQuery {
         Ok(asked)
     }
 
-    /// Returns the values that the filter admits; None if it is not used. An empty list never comes:
-    /// a filter without a value admits the empty string.
+    /// Returns the values that the filter admits; None if it is not used. A filter without a value
+    /// admits the empty string.
     #[must_use]
     pub fn values(&self, filter: &str) -> Option<&[String]> {
         let mut all = self.filters.iter();
         all.find(|(name, _)| *name == filter)
             .map(|(_, values)| values.as_slice())
+    }
+
+    /// Admits only what `filter` admits and `values` contain.
+    pub fn restrict(&mut self, filter: &'static str, values: Vec<String>) {
+        match self.filters.iter_mut().find(|(name, _)| *name == filter) {
+            Some((_, asked)) => asked.retain(|value| values.contains(value)),
+            None => self.filters.push((filter, values)),
+        }
     }
 
     /// Returns the query without its page, encoded as it came.
@@ -175,6 +183,15 @@ mod tests {
         check("hosts", "hosts", Some(&[""]));
         check("names=a", "space_guids", None);
         check("", "names", None);
+    }
+
+    #[test]
+    fn a_query_is_restricted_to_what_it_and_the_rule_admit() {
+        for (query, expected) in [("", &["a", "b"][..]), ("names=b,c", &["b"]), ("names=c", &[])] {
+            let mut asked = ListQuery::parse(query, &RULES).unwrap();
+            asked.restrict("names", vec!["a".to_owned(), "b".to_owned()]);
+            assert_eq!(asked.values("names").unwrap(), expected, "{query}");
+        }
     }
 
     #[test]
