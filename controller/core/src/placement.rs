@@ -15,8 +15,6 @@ pub const SETTLING: Duration = Duration::from_secs(3);
 const MOST_DEAS: usize = 10_000;
 /// Of how many DEAs with the most memory one is chosen for staging.
 const STAGERS: usize = 5;
-/// What staging needs at least, in MiB of memory and of disk.
-const STAGING_LEAST: (u64, u64) = (1_024, 4_096);
 /// The placement zone of whoever names none.
 const DEFAULT_ZONE: &str = "default";
 
@@ -31,19 +29,6 @@ pub struct Need<'a> {
     pub memory_mib: u64,
     /// MiB of disk.
     pub disk_mib: u64,
-}
-
-impl Need<'_> {
-    /// Returns what staging an app needs whose processes need this.
-    #[must_use]
-    pub fn for_staging(self) -> Self {
-        Self {
-            process: "",
-            memory_mib: self.memory_mib.max(STAGING_LEAST.0),
-            disk_mib: self.disk_mib.max(STAGING_LEAST.1),
-            ..self
-        }
-    }
 }
 
 /// The DEAs that advertise.
@@ -132,7 +117,6 @@ impl DeaPool {
     /// counts it as used until it advertises again. None if no DEA has what is needed.
     #[must_use]
     pub fn stager(&mut self, need: Need<'_>, now: Tick, chance: u64) -> Option<String> {
-        let need = need.for_staging();
         let able = self.able(need, now);
         let mut able: Vec<&Advertisement> = able.map(|heard| &heard.advert).collect();
         able.sort_by_key(|advert| std::cmp::Reverse(advert.available_memory));
@@ -306,14 +290,14 @@ mod tests {
 
     #[test]
     fn stagers_have_the_most_memory() {
-        let adverts = (0..8).map(|n| advert(&n.to_string(), 1_020 + n, "", 0));
+        let adverts = (0..8).map(|n| advert(&n.to_string(), 255 + n, "", 0));
         let pool = pool(adverts.collect());
         let mut chosen: Vec<String> = (0..20)
             .filter_map(|chance| pool.clone().stager(NEED, NOW, chance))
             .collect();
         chosen.sort();
         chosen.dedup();
-        assert_eq!(chosen, ["4", "5", "6", "7"]);
+        assert_eq!(chosen, ["3", "4", "5", "6", "7"]);
     }
 
     proptest! {

@@ -89,10 +89,18 @@ impl Observed {
         }
     }
 
-    /// Returns the processes that something runs of.
+    /// Returns how many instances of a version of a process were heard of.
     #[must_use]
-    pub fn processes(&self) -> BTreeSet<String> {
-        self.heard.keys().cloned().collect()
+    pub fn count(&self, process: &str, version: &str) -> usize {
+        let deas = self.heard.get(process).into_iter().flat_map(BTreeMap::values);
+        let instances = deas.flat_map(|(_, instances)| instances);
+        instances.filter(|(of, _)| of == version).count()
+    }
+
+    /// Returns the processes that a DEA has instances of.
+    #[must_use]
+    pub fn of_dea(&self, dea: &str) -> Vec<String> {
+        self.deas.get(dea).into_iter().flatten().cloned().collect()
     }
 
     /// Returns what is to be done until the process is as desired: first what stops, then what
@@ -262,7 +270,8 @@ mod tests {
     fn instances_go_with_their_dea() {
         let wanted = desired("1", 1);
         let mut gone = observed(&[("1", 0)]);
-        assert_eq!(gone.processes(), BTreeSet::from(["p".to_owned()]));
+        assert_eq!(gone.of_dea("d"), ["p"]);
+        assert_eq!((gone.count("p", "1"), gone.count("p", "2")), (1, 0));
         gone.left("d");
         assert_eq!(told(&gone.plan(&wanted, NOW)), ["start 0"]);
         let mut silent = observed(&[("1", 0)]);

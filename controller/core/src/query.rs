@@ -187,7 +187,11 @@ mod tests {
 
     #[test]
     fn a_query_is_restricted_to_what_it_and_the_rule_admit() {
-        for (query, expected) in [("", &["a", "b"][..]), ("names=b,c", &["b"]), ("names=c", &[])] {
+        for (query, expected) in [
+            ("", &["a", "b"][..]),
+            ("names=b,c", &["b"]),
+            ("names=c", &[]),
+        ] {
             let mut asked = ListQuery::parse(query, &RULES).unwrap();
             asked.restrict("names", vec!["a".to_owned(), "b".to_owned()]);
             assert_eq!(asked.values("names").unwrap(), expected, "{query}");

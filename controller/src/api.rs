@@ -1,0 +1,108 @@
+//! The HTTP API: version 3 of Cloud Foundry's, and what clients ask on their way to it.
+
+pub(crate) mod answer;
+mod body;
+pub(crate) mod call;
+mod domains;
+mod empty;
+mod jobs;
+pub(crate) mod links;
+mod organizations;
+mod resource;
+mod roles;
+mod root;
+mod spaces;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Request;
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::middleware::map_response;
+
+use self::answer::Refusal;
+use crate::config::Config;
+use crate::storage::Storage;
+use crate::token_server::TokenServer;
+use crate::vault::Vault;
+use controller_core::fault::Fault;
+
+/// Bytes of a body, but for those of uploads.
+const BODY: usize = 1 << 20;
+
+/// What every handler may use.
+#[derive(Debug)]
+pub struct Api {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The database.
+    pub(crate) storage: Storage,
+    /// Who is who.
+    pub(crate) tokens: TokenServer,
+    /// Secrets at rest.
+    pub vault: Arc<Vault>,
+}
+
+/// One [`Api`] for all handlers.
+pub(crate) type Shared = Arc<Api>;
+
+/// Everything that is answered.
+pub(crate) fn router(api: Shared) -> Router {
+    Router::new()
+        .merge(root::routes())
+        .merge(organizations::routes())
+        .merge(spaces::routes())
+        .merge(roles::routes())
+        .merge(users::routes())
+        .merge(domains::routes())
+        .merge(jobs::routes())
+        .merge(empty::routes())
+        .merge(crate::token_server::routes())
+        .fallback(async || Refusal(Fault::UnknownRequest))
+        .method_not_allowed_fallback(async || Refusal(Fault::UnknownRequest))
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(map_response(answer::with_request_id))
+        .with_state(api)
+}
+
+/// Takes the slashes away that some clients put at the beginning and the end of a path.
+pub(crate) fn plain_path<B>(mut request: Request<B>) -> Request<B> {
+    let path = request.uri().path();
+    let plain = path.trim_start_matches('/').trim_end_matches('/');
+    if plain.len() + 1 == path.len() || path == "/" {
+        return request;
+    }
+    let text = match request.uri().query() {
+        Some(query) => format!("/{plain}?{query}"),
+        None => format!("/{plain}"),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    if let Ok(path) = PathAndQuery::try_from(text) {
+        parts.path_and_query = Some(path);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_around_a_path_do_not_count() {
+        for (path, plain) in [
+            ("/", "/"),
+            ("/v3/apps", "/v3/apps"),
+            ("//v3/apps", "/v3/apps"),
+            ("/v3/organizations/o/", "/v3/organizations/o"),
+            ("/v3/buildpacks/?a=b/", "/v3/buildpacks?a=b/"),
+        ] {
+            let request = Request::builder().uri(path).body(()).unwrap();
+            assert_eq!(plain_path(request).uri().to_string(), plain, "{path}");
+        }
+    }
+}

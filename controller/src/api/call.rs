@@ -1,0 +1,206 @@
+//! One request to the API: who sends it, and what of the platform it may use.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::response::Response;
+use controller_core::fault::{Fault, FaultEntry};
+use controller_core::page::Pagination;
+use controller_core::permission::{Action, Caller, Place, Scope};
+use controller_core::query::{ListQuery, ListRules};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::answer::{Answer, Refusal, accepted, ok};
+use super::links::Links;
+use super::{Api, Shared};
+use crate::storage::{OrganizationRow, SpaceRow, StorageError, UserRow};
+
+/// A request of a user who is logged in.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) api: Shared,
+    pub(crate) links: Links,
+    pub(crate) user: UserRow,
+    pub(crate) caller: Caller,
+    path: String,
+    query: String,
+}
+
+impl FromRequestParts<Shared> for Call {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Refusal> {
+        let token = parts.headers.get(AUTHORIZATION);
+        let token = token.ok_or(Fault::NotAuthenticated)?.to_str();
+        let token = token.ok().and_then(|text| text.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, token) = token.ok_or(Fault::InvalidAuthToken)?;
+        let claims = api.tokens.verify(token)?;
+        let user: Option<UserRow> = api.storage.find(&UserRow::LISTING, &claims.user_id).await?;
+        let user = user.ok_or(Fault::InvalidAuthToken)?;
+        Ok(Self {
+            links: links(parts, api),
+            caller: api.storage.caller(&user).await?,
+            user,
+            api: Shared::clone(api),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl FromRequestParts<Shared> for Links {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Self::Rejection> {
+        Ok(links(parts, api))
+    }
+}
+
+fn links(parts: &Parts, api: &Api) -> Links {
+    let config = &api.config;
+    Links::new(
+        &parts.headers,
+        &config.trusted_hosts(),
+        &config.external_url(),
+    )
+}
+
+/// A list in the form of the API.
+#[derive(Debug, Serialize)]
+struct List<T> {
+    pagination: Pagination,
+    resources: Vec<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    included: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Call {
+    /// Reads the query of a list.
+    ///
+    /// # Errors
+    /// A parameter that is not known.
+    pub(crate) fn asked(&self, rules: &ListRules) -> Result<ListQuery, Fault> {
+        ListQuery::parse(&self.query, rules)
+    }
+
+    /// One page of a list.
+    pub(crate) fn page<T: Serialize>(
+        &self,
+        query: &ListQuery,
+        total: u64,
+        resources: Vec<T>,
+    ) -> Answer {
+        self.page_with(query, total, resources, None)
+    }
+
+    /// One page of a list with what goes with it: the name of a kind, and resources of it.
+    pub(crate) fn page_with<T: Serialize>(
+        &self,
+        query: &ListQuery,
+        total: u64,
+        resources: Vec<T>,
+        included: Option<(&str, serde_json::Value)>,
+    ) -> Answer {
+        let url = self.links.to(&self.path);
+        ok(List {
+            pagination: Pagination::new(&url, query.others(), query.page, total),
+            resources,
+            included: included.map(|(kind, all)| [(kind.to_owned(), all)].into_iter().collect()),
+        })
+    }
+
+    /// Checks that the caller may do `action` at `place` to something of the kind `thing`.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], [`Fault::NotAuthorized`].
+    pub(crate) fn check(
+        &self,
+        action: Action,
+        place: Place<'_>,
+        thing: &'static str,
+    ) -> Result<(), Fault> {
+        self.caller.check(action, place, thing)
+    }
+
+    /// Where the caller may do `action`.
+    pub(crate) fn scope(&self, action: Action) -> Scope {
+        self.caller.scope(action)
+    }
+
+    /// The organization of that guid, if the caller may do `action` in it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(crate) async fn organization(
+        &self,
+        guid: &str,
+        action: Action,
+    ) -> Result<OrganizationRow, Refusal> {
+        let found = self.api.storage.find(&OrganizationRow::LISTING, guid);
+        let row: OrganizationRow = found.await?.ok_or(Fault::NotFound("Organization"))?;
+        self.check(action, Place::Organization(&row.guid), "Organization")?;
+        Ok(row)
+    }
+
+    /// The space of that guid, if the caller may do `action` in it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(crate) async fn space(&self, guid: &str, action: Action) -> Result<SpaceRow, Refusal> {
+        let found = self.api.storage.find(&SpaceRow::LISTING, guid);
+        let row: SpaceRow = found.await?.ok_or(Fault::NotFound("Space"))?;
+        self.check(action, place(&row), "Space")?;
+        Ok(row)
+    }
+
+    /// Answers with a job that has ended already, well or not.
+    pub(crate) async fn job(&self, operation: &str, outcome: Result<(), Refusal>) -> Answer {
+        let guid = Uuid::new_v4().to_string();
+        let errors: Vec<FaultEntry> = match outcome {
+            Ok(()) => Vec::new(),
+            Err(Refusal(fault)) => fault.entries(),
+        };
+        let storage = &self.api.storage;
+        storage
+            .save_job(&guid, operation, Some(&errors), now())
+            .await?;
+        self.job_at(&guid)
+    }
+
+    /// Answers with the job of that guid.
+    pub(crate) fn job_at(&self, guid: &str) -> Answer {
+        accepted(&self.links.to(&format!("/v3/jobs/{guid}")))
+    }
+
+    /// Deletes a row, and answers with a job that is done.
+    pub(crate) async fn delete(
+        &self,
+        table: &'static str,
+        guid: &str,
+        operation: &str,
+    ) -> Result<Response, Refusal> {
+        let deleted: Result<bool, StorageError> = self.api.storage.delete(table, guid).await;
+        self.job(operation, deleted.map(|_| ()).map_err(Into::into))
+            .await
+    }
+}
+
+/// Where a space is, for permissions.
+pub(crate) fn place(row: &SpaceRow) -> Place<'_> {
+    Place::Space {
+        organization: &row.organization_guid,
+        space: &row.guid,
+    }
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
+}

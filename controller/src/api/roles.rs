@@ -1,0 +1,234 @@
+//! Roles that users have in organizations and spaces.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::get;
+use controller_core::fault::Fault;
+use controller_core::permission::{Action, Place, Role};
+use controller_core::query::ListRules;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Shared;
+use super::answer::{Answer, Refusal, created, ok};
+use super::body::Body;
+use super::call::{Call, now, place};
+use super::links::Links;
+use super::resource::{Head, ResourceLinks, ToOne};
+use super::users::UserResource;
+use crate::storage::{OrganizationRow, RoleRow, SpaceRow, Storage, StorageError, UserRow};
+
+const RULES: ListRules = ListRules {
+    filters: &[
+        "guids",
+        "types",
+        "user_guids",
+        "organization_guids",
+        "space_guids",
+    ],
+    orders: &[],
+    includes: &["user"],
+};
+
+/// What is answered of roles.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/v3/roles", get(list).post(create))
+        .route("/v3/roles/{guid}", get(show).delete(delete))
+}
+
+/// A role.
+#[derive(Debug, Serialize)]
+struct RoleResource {
+    #[serde(flatten)]
+    head: Head,
+    #[serde(rename = "type")]
+    kind: String,
+    relationships: Relations,
+    links: ResourceLinks,
+}
+
+#[derive(Debug, Serialize)]
+struct Relations {
+    user: ToOne,
+    organization: ToOne,
+    space: ToOne,
+}
+
+impl RoleResource {
+    fn new(row: &RoleRow, links: &Links) -> Self {
+        Self {
+            head: Head::new(&row.guid, row.created_at, row.updated_at),
+            kind: row.kind.clone(),
+            relationships: Relations {
+                user: ToOne::new(Some(&row.user_guid)),
+                organization: ToOne::new(row.organization_guid.as_deref()),
+                space: ToOne::new(row.space_guid.as_deref()),
+            },
+            links: ResourceLinks::of(links, &format!("/v3/roles/{}", row.guid)),
+        }
+    }
+}
+
+/// A role to be given.
+#[derive(Debug, Deserialize)]
+struct RoleRequest {
+    #[serde(rename = "type")]
+    kind: String,
+    relationships: RequestRelations,
+}
+
+#[derive(Debug, Deserialize)]
+struct RequestRelations {
+    user: UserRelation,
+    #[serde(default)]
+    organization: ToOne,
+    #[serde(default)]
+    space: ToOne,
+}
+
+#[derive(Debug, Deserialize)]
+struct UserRelation {
+    data: NamedUser,
+}
+
+/// A user by guid, or by name and perhaps origin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct NamedUser {
+    guid: Option<String>,
+    username: Option<String>,
+    origin: Option<String>,
+}
+
+/// What a role is given for.
+enum Ground {
+    Organization(OrganizationRow),
+    Space(SpaceRow),
+}
+
+async fn list(call: Call) -> Answer {
+    let query = call.asked(&RULES)?;
+    let scope = call.scope(Action::ReadOrganization);
+    let storage = &call.api.storage;
+    let (rows, total): (Vec<RoleRow>, u64) =
+        storage.list(&RoleRow::LISTING, &query, &scope).await?;
+    let included = if query.include.is_empty() {
+        None
+    } else {
+        let guids = rows.iter().map(|row| row.user_guid.as_str());
+        let users: Vec<UserRow> = storage.find_all(&UserRow::LISTING, "u.guid", guids).await?;
+        let all: Vec<_> = users
+            .iter()
+            .map(|row| UserResource::new(row, &call.links))
+            .collect();
+        Some(("users", serde_json::to_value(all).unwrap_or_default()))
+    };
+    let resources = rows
+        .iter()
+        .map(|row| RoleResource::new(row, &call.links))
+        .collect();
+    call.page_with(&query, total, resources, included)
+}
+
+async fn show(call: Call, Path(guid): Path<String>) -> Answer {
+    let (row, _) = role(&call, &guid).await?;
+    ok(RoleResource::new(&row, &call.links))
+}
+
+async fn create(call: Call, Body(asked): Body<RoleRequest>) -> Answer {
+    let role = Role::from_name(&asked.kind)
+        .ok_or_else(|| Fault::unprocessable("Type must be one of the allowed types"))?;
+    let relations = &asked.relationships;
+    let ground = if role.is_in_space() {
+        let guid = relations.space.required("space")?;
+        Ground::Space(call.space(guid, Action::ReadSpace).await?)
+    } else {
+        let guid = relations.organization.required("organization")?;
+        Ground::Organization(call.organization(guid, Action::ReadOrganization).await?)
+    };
+    check(&call, &ground)?;
+    let user = user(&call, &relations.user.data).await?;
+    let (organization_guid, space_guid, place, name) = match &ground {
+        Ground::Organization(row) => (Some(row.guid.clone()), None, "organization", &row.name),
+        Ground::Space(row) => (None, Some(row.guid.clone()), "space", &row.name),
+    };
+    let row = RoleRow {
+        guid: Uuid::new_v4().to_string(),
+        kind: role.name().to_owned(),
+        user_guid: user.guid,
+        organization_guid,
+        space_guid,
+        created_at: now(),
+        updated_at: None,
+    };
+    let taken = Fault::RoleTaken {
+        user: user.name,
+        role: role.name(),
+        place,
+        name: name.clone(),
+    };
+    let mut change = call.api.storage.change().await?;
+    Storage::save_role(&mut change, &row)
+        .await
+        .map_err(|error| error.or_taken(taken))?;
+    change.commit().await.map_err(StorageError::from)?;
+    created(RoleResource::new(&row, &call.links))
+}
+
+async fn delete(call: Call, Path(guid): Path<String>) -> Answer {
+    let (row, ground) = role(&call, &guid).await?;
+    check(&call, &ground)?;
+    call.delete("roles", &row.guid, "role.delete").await
+}
+
+/// Whether the caller may give and take roles there.
+fn check(call: &Call, ground: &Ground) -> Result<(), Fault> {
+    match ground {
+        Ground::Organization(row) => {
+            let place = Place::Organization(&row.guid);
+            call.check(Action::AssignOrganizationRole, place, "Role")
+        }
+        Ground::Space(row) => call.check(Action::AssignSpaceRole, place(row), "Role"),
+    }
+}
+
+/// The role of that guid, if the caller can see what it is for.
+async fn role(call: &Call, guid: &str) -> Result<(RoleRow, Ground), Refusal> {
+    let missing = || Refusal(Fault::NotFound("Role"));
+    let found: Option<RoleRow> = call.api.storage.find(&RoleRow::LISTING, guid).await?;
+    let row = found.ok_or_else(missing)?;
+    let ground = match (&row.organization_guid, &row.space_guid) {
+        (Some(guid), _) => call
+            .organization(guid, Action::ReadOrganization)
+            .await
+            .map(Ground::Organization),
+        (None, Some(guid)) => call.space(guid, Action::ReadSpace).await.map(Ground::Space),
+        (None, None) => Err(missing()),
+    };
+    Ok((row, ground.map_err(|_| missing())?))
+}
+
+/// The user who is meant. A name that several origins have needs its origin.
+async fn user(call: &Call, named: &NamedUser) -> Result<UserRow, Refusal> {
+    let storage = &call.api.storage;
+    if let Some(guid) = &named.guid {
+        let found: Option<UserRow> = storage.find(&UserRow::LISTING, guid).await?;
+        let missing = || Fault::unprocessable("Invalid user. Ensure that the user exists.");
+        return Ok(found.ok_or_else(missing)?);
+    }
+    let name = named.username.clone().unwrap_or_default();
+    let mut users = storage.users_named(&name).await?;
+    if let Some(origin) = &named.origin {
+        users.retain(|user| user.origin == *origin);
+    }
+    let fault = if users.is_empty() {
+        format!("No user exists with the username '{name}'.")
+    } else {
+        format!("User with username '{name}' exists in more than one origin.")
+    };
+    match <[UserRow; 1]>::try_from(users) {
+        Ok([user]) => Ok(user),
+        Err(_) => Err(Fault::unprocessable(fault).into()),
+    }
+}

@@ -1,0 +1,162 @@
+//! From what shall run to messages for DEAs.
+//!
+//! Handlers write down what shall be, and then say here that it changed. One worker compares what shall
+//! be with what runs, process by process, so that it never matters how often it is told. What it knows of
+//! DEAs is what it hears; nothing of it is stored.
+
+mod staging;
+mod start;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bus::Bus;
+use component_core::tick::{Tick, millis};
+use controller_core::placement::DeaPool;
+use controller_core::plan::Observed;
+use protocol::bus::dea::{DEA_FIND_DROPLET, FindInstances, FoundInstance};
+use protocol::bus::output::{LOGS, OutputLine};
+use protocol::bus::staging::{STAGING_STOP, StopStaging};
+use tokio::sync::Notify;
+
+use crate::api::call::now;
+use crate::storage::{AppRow, ProcessRow};
+
+pub(crate) use self::worker::run;
+
+/// How long DEAs have to say how an instance is.
+const ANSWERS: Duration = Duration::from_secs(1);
+
+/// What handlers tell the worker, and what it knows.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) bus: Bus,
+    known: Mutex<Known>,
+    work: Notify,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    pool: DeaPool,
+    observed: Observed,
+    /// Processes to look at. Their number bounds the set.
+    changed: BTreeSet<String>,
+    /// Apps whose routes are others now.
+    rerouted: BTreeSet<String>,
+    /// Builds that nobody stages yet.
+    builds: BTreeSet<String>,
+    /// Processes of which an instance finds no place, and why.
+    short: BTreeMap<String, String>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(bus: Bus) -> Self {
+        Self {
+            bus,
+            known: Mutex::default(),
+            work: Notify::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Says that these processes shall be otherwise than before, or not at all.
+    pub(crate) fn changed(&self, processes: impl IntoIterator<Item = String>) {
+        self.known().changed.extend(processes);
+        self.work.notify_one();
+    }
+
+    /// Says that other routes lead to an app.
+    pub(crate) fn rerouted(&self, app: &str) {
+        self.known().rerouted.insert(app.to_owned());
+        self.work.notify_one();
+    }
+
+    /// Says that a build shall be staged.
+    pub(crate) fn stage(&self, build: &str) {
+        self.known().builds.insert(build.to_owned());
+        self.work.notify_one();
+    }
+
+    /// Ends the staging of an app, wherever it is.
+    pub(crate) async fn stop_staging(&self, app: &str) {
+        let message = StopStaging {
+            app_id: app.to_owned(),
+            task_id: None,
+        };
+        if let Err(error) = self.bus.publish(&STAGING_STOP, &message).await {
+            tracing::warn!(%error, app, "staging-not-stopped");
+        }
+    }
+
+    /// Asks for the instances of a process, with what they use.
+    pub(crate) async fn instances(&self, process: &ProcessRow) -> Vec<FoundInstance> {
+        let expected = self
+            .known()
+            .observed
+            .count(&process.guid, &process.version);
+        if expected == 0 {
+            return Vec::new();
+        }
+        let question = FindInstances {
+            droplet: process.guid.clone(),
+            version: Some(process.version.clone()),
+            include_stats: true,
+            ..FindInstances::default()
+        };
+        let answers = self
+            .bus
+            .gather(&DEA_FIND_DROPLET, &question, expected, ANSWERS)
+            .await;
+        let answers = answers.unwrap_or_else(|error| {
+            tracing::warn!(%error, process = process.guid, "instances-not-asked");
+            Vec::new()
+        });
+        let read = answers.iter().map(bus::Delivery::decode);
+        read.filter_map(Result::ok).collect()
+    }
+
+    /// Why instances of a process are missing, if that is known.
+    pub(crate) fn shortage(&self, process: &str) -> Option<String> {
+        self.known().short.get(process).cloned()
+    }
+
+    /// How many DEAs there are.
+    pub(crate) fn deas(&self) -> usize {
+        let now = self.tick();
+        self.known().pool.count(now)
+    }
+
+    /// Writes a line of ours among those of an app.
+    pub(crate) async fn say(&self, app: &AppRow, text: &str) {
+        let micros = now();
+        let line = OutputLine {
+            text: text.to_owned(),
+            unix_nanos: micros.saturating_mul(1_000),
+            unix_time: micros / 1_000_000,
+            source: "api".to_owned(),
+            instance_index: -1,
+            app_guid: app.guid.clone(),
+            app_name: app.name.clone(),
+            app_space: app.space_guid.clone(),
+            ..OutputLine::default()
+        };
+        let Some(subject) = LOGS.subject(&app.guid) else {
+            return;
+        };
+        if let Err(error) = self.bus.publish(&subject, &line).await {
+            tracing::debug!(%error, app = app.guid, "line-lost");
+        }
+    }
+
+    fn tick(&self) -> Tick {
+        Tick::from_millis(millis(self.started.elapsed()))
+    }
+
+    /// What is known. A panic elsewhere leaves it as usable as it was.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

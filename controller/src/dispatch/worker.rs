@@ -1,0 +1,296 @@
+//! The one worker that makes what runs into what shall run.
+
+use std::mem;
+use std::time::Duration;
+
+use bus::{BusError, Subscription};
+use component::tasks::Tasks;
+use controller_core::placement::Need;
+use controller_core::plan::{Desired, Step};
+use protocol::bus::dea::{
+    Advertisement, Ask, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_ID_START, DEA_LOCATE, DEA_SHUTDOWN,
+    DEA_STOP, DEA_UPDATE, Goodbye, HEALTHMANAGER_START, Heartbeat, UpdateProcess,
+};
+use thiserror::Error;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+
+use super::{Dispatch, staging};
+use crate::api::{Api, Shared};
+use crate::storage::{AppRow, DropletRow, ProcessRow, StorageError};
+
+/// How long DEAs have after our start to say what they run.
+const GRACE: Duration = Duration::from_secs(4);
+/// How often what found no place is tried again.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// Why a process was not made what it shall be. It is tried again.
+#[derive(Debug, Error)]
+enum DispatchError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+/// What the worker listens to.
+struct Heard {
+    adverts: Subscription<Advertisement>,
+    heartbeats: Subscription<Heartbeat>,
+    goodbyes: Subscription<Goodbye>,
+}
+
+/// Works until it is dropped.
+///
+/// # Errors
+/// The bus is closed.
+pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
+    let dispatch = &api.dispatch;
+    let mut heard = Heard {
+        adverts: dispatch.bus.subscribe(&DEA_ADVERTISE).await?,
+        heartbeats: dispatch.bus.subscribe(&DEA_HEARTBEAT).await?,
+        goodbyes: dispatch.bus.subscribe(&DEA_SHUTDOWN).await?,
+    };
+    let mut stagings = Tasks::new();
+    let mut retry: Interval = interval(RETRY);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    staging::settle(&api).await;
+    ask(dispatch).await;
+    let mut grace = Box::pin(sleep(GRACE));
+    let mut is_settled = false;
+    loop {
+        tokio::select! {
+            advert = heard.adverts.next() => match advert {
+                Some(advert) => advertised(dispatch, advert.decode().ok()),
+                None => return Err(BusError::Closed),
+            },
+            beat = heard.heartbeats.next() => beaten(dispatch, beat.and_then(|beat| beat.decode().ok())),
+            goodbye = heard.goodbyes.next() => left(dispatch, goodbye.and_then(|one| one.decode().ok())),
+            () = dispatch.work.notified() => {}
+            _ = retry.tick() => again(dispatch),
+            () = &mut grace, if !is_settled => {
+                is_settled = true;
+                match api.storage.started_processes().await {
+                    Ok(all) => dispatch.changed(all),
+                    Err(error) => tracing::error!(%error, "processes-not-read"),
+                }
+            }
+            Some(ended) = stagings.next(), if !stagings.is_empty() => {
+                tracing::debug!(?ended, "staging-ended");
+            }
+        }
+        let builds = mem::take(&mut dispatch.known().builds);
+        for build in builds {
+            let api = Shared::clone(&api);
+            stagings.spawn("staging", async move { staging::stage(&api, &build).await });
+        }
+        if is_settled {
+            work(&api).await;
+        }
+    }
+}
+
+/// Asks all DEAs to say what they have and what they run.
+async fn ask(dispatch: &Dispatch) {
+    for subject in [&DEA_LOCATE, &HEALTHMANAGER_START] {
+        if let Err(error) = dispatch.bus.publish(subject, &Ask {}).await {
+            tracing::debug!(%error, subject = subject.name(), "deas-not-asked");
+        }
+    }
+}
+
+fn advertised(dispatch: &Dispatch, advert: Option<Advertisement>) {
+    let Some(advert) = advert else { return };
+    let now = dispatch.tick();
+    let mut known = dispatch.known();
+    let dea = advert.id.clone();
+    if known.pool.heard(advert, now) {
+        tracing::info!(dea, "dea-found");
+        // It may run what was stopped while it was away.
+        let runs = known.observed.of_dea(&dea);
+        known.changed.extend(runs);
+    }
+}
+
+fn beaten(dispatch: &Dispatch, heartbeat: Option<Heartbeat>) {
+    let Some(heartbeat) = heartbeat else { return };
+    let now = dispatch.tick();
+    let mut known = dispatch.known();
+    let before = known.observed.of_dea(&heartbeat.dea);
+    known.observed.heard(&heartbeat, now);
+    if before.is_empty() {
+        let runs = known.observed.of_dea(&heartbeat.dea);
+        known.changed.extend(runs);
+    }
+}
+
+fn left(dispatch: &Dispatch, goodbye: Option<Goodbye>) {
+    let Some(goodbye) = goodbye else { return };
+    tracing::info!(dea = goodbye.id, "dea-left");
+    let mut known = dispatch.known();
+    known.pool.left(&goodbye.id);
+    known.observed.left(&goodbye.id);
+}
+
+/// Has what found no place looked at again.
+fn again(dispatch: &Dispatch) {
+    let mut known = dispatch.known();
+    let short: Vec<String> = known.short.keys().cloned().collect();
+    known.changed.extend(short);
+}
+
+async fn work(api: &Api) {
+    let dispatch = &api.dispatch;
+    let (changed, rerouted) = {
+        let mut known = dispatch.known();
+        (mem::take(&mut known.changed), mem::take(&mut known.rerouted))
+    };
+    for process in changed {
+        if let Err(error) = converge(api, &process).await {
+            tracing::warn!(%error, process, "process-not-dispatched");
+            let mut known = dispatch.known();
+            // The next turn of the clock brings it back.
+            known.short.entry(process).or_insert_with(|| error.to_string());
+        }
+    }
+    for app in rerouted {
+        if let Err(error) = reroute(api, &app).await {
+            tracing::warn!(%error, app, "routes-not-told");
+            dispatch.known().rerouted.insert(app);
+        }
+    }
+}
+
+/// Starts and stops until a process is what it shall be.
+async fn converge(api: &Api, guid: &str) -> Result<(), DispatchError> {
+    let dispatch = &api.dispatch;
+    let process: Option<ProcessRow> = api.storage.find(&ProcessRow::LISTING, guid).await?;
+    let wanted = match &process {
+        Some(process) => wanted(api, process).await?,
+        None => None,
+    };
+    let desired = Desired {
+        process: guid.to_owned(),
+        version: process.as_ref().map_or_else(String::new, |one| one.version.clone()),
+        instances: match (&process, &wanted) {
+            (Some(process), Some(_)) => process.wanted(),
+            _ => 0,
+        },
+    };
+    let steps = {
+        let now = dispatch.tick();
+        let mut known = dispatch.known();
+        known.short.remove(guid);
+        known.observed.plan(&desired, now)
+    };
+    let mut starts = Vec::new();
+    for step in steps {
+        match step {
+            Step::Stop(stop) => dispatch.bus.publish(&DEA_STOP, &stop).await?,
+            Step::Start { index, .. } => starts.push(index),
+        }
+    }
+    let (Some(process), Some((app, droplet))) = (process, wanted) else {
+        return Ok(());
+    };
+    let started = start(api, &app, &process, &droplet, &starts).await;
+    if let Err((index, error)) = started {
+        // This one and those after it were not asked for.
+        let mut known = dispatch.known();
+        for index in starts.into_iter().filter(|other| *other >= index) {
+            known.observed.not_placed(guid, &process.version, index);
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// What a process runs for, if it shall run.
+async fn wanted(
+    api: &Api,
+    process: &ProcessRow,
+) -> Result<Option<(AppRow, DropletRow)>, StorageError> {
+    let app: Option<AppRow> = api.storage.find(&AppRow::LISTING, &process.app_guid).await?;
+    let Some(app) = app.filter(AppRow::is_started) else {
+        return Ok(None);
+    };
+    let Some(droplet) = &app.droplet_guid else {
+        return Ok(None);
+    };
+    let droplet = api.storage.find(&DropletRow::LISTING, droplet).await?;
+    Ok(droplet.map(|droplet| (app, droplet)))
+}
+
+async fn start(
+    api: &Api,
+    app: &AppRow,
+    process: &ProcessRow,
+    droplet: &DropletRow,
+    indices: &[u32],
+) -> Result<(), (u32, DispatchError)> {
+    let Some(first) = indices.first() else {
+        return Ok(());
+    };
+    let message = api.start_message(app, process, droplet).await;
+    let mut message = message.map_err(|error| (*first, error.into()))?;
+    let dispatch = &api.dispatch;
+    let need = Need {
+        process: &process.guid,
+        stack: &message.stack.clone(),
+        memory_mib: message.limits.mem,
+        disk_mib: message.limits.disk,
+    };
+    for index in indices {
+        let now = dispatch.tick();
+        let place = dispatch.known().pool.place(need, now, fastrand::u64(..));
+        let Some(dea) = place else {
+            no_place(dispatch, app, process, *index).await;
+            continue;
+        };
+        message.index = *index;
+        let Some(subject) = DEA_ID_START.subject(&dea) else {
+            continue;
+        };
+        tracing::info!(process = process.guid, index, dea, "instance-sent");
+        let sent = dispatch.bus.publish(&subject, &message).await;
+        sent.map_err(|error| (*index, error.into()))?;
+    }
+    Ok(())
+}
+
+/// Notes that an instance has no place, and tells it once.
+async fn no_place(dispatch: &Dispatch, app: &AppRow, process: &ProcessRow, index: u32) {
+    let reason = format!(
+        "insufficient resources: no DEA has {} MiB of memory and {} MiB of disk left",
+        process.memory_in_mb, process.disk_in_mb
+    );
+    let is_new = {
+        let mut known = dispatch.known();
+        known
+            .observed
+            .not_placed(&process.guid, &process.version, index);
+        let before = known.short.insert(process.guid.clone(), reason.clone());
+        before.is_none()
+    };
+    if is_new {
+        tracing::warn!(process = process.guid, index, "instance-without-place");
+        let said = format!("Instance {index} of {} waits: {reason}", process.kind);
+        dispatch.say(app, &said).await;
+    }
+}
+
+/// Tells those who run an app which routes lead to it.
+async fn reroute(api: &Api, app: &str) -> Result<(), DispatchError> {
+    let found: Option<AppRow> = api.storage.find(&AppRow::LISTING, app).await?;
+    let Some(app) = found.filter(AppRow::is_started) else {
+        return Ok(());
+    };
+    for process in api.storage.processes_of(&app.guid).await? {
+        let message = UpdateProcess {
+            droplet: process.guid.clone(),
+            uris: api.uris(&app, &process).await?,
+            version: process.version.clone(),
+        };
+        api.dispatch.bus.publish(&DEA_UPDATE, &message).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The Cloud Foundry API, its token server, and the dispatch of apps to DEAs.
+#![forbid(unsafe_code)]
+
+pub mod api;
+mod bootstrap;
+pub mod config;
+mod listen;
+pub mod server;
+pub mod storage;
+pub mod token_server;
+pub mod vault;

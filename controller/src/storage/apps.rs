@@ -1,0 +1,90 @@
+//! Apps.
+
+use sqlx::FromRow;
+
+use super::{Change, Column, Listing, Storage, StorageError};
+
+/// An app, with the names of where it is.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct AppRow {
+    pub(crate) guid: String,
+    pub(crate) space_guid: String,
+    pub(crate) name: String,
+    /// `STARTED` or `STOPPED`: what is wanted.
+    pub(crate) state: String,
+    /// A list of names.
+    pub(crate) buildpacks: String,
+    pub(crate) stack: String,
+    pub(crate) droplet_guid: Option<String>,
+    /// A map of names to values, encrypted; empty: there are none.
+    pub(crate) environment: String,
+    pub(crate) metadata: String,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: Option<i64>,
+    pub(crate) space_name: String,
+    pub(crate) organization_guid: String,
+    pub(crate) organization_name: String,
+}
+
+impl AppRow {
+    pub(crate) const LISTING: Listing = Listing {
+        select: "SELECT a.*, s.name AS space_name, s.organization_guid, o.name AS organization_name
+            FROM apps a JOIN spaces s ON s.guid = a.space_guid
+            JOIN organizations o ON o.guid = s.organization_guid",
+        table: "a",
+        filters: &[
+            ("names", Column::Exact("a.name")),
+            ("guids", Column::Exact("a.guid")),
+            ("space_guids", Column::Exact("a.space_guid")),
+            ("organization_guids", Column::Exact("s.organization_guid")),
+            ("stacks", Column::Exact("a.stack")),
+        ],
+        orders: &[("name", "a.name"), ("state", "a.state")],
+        organization: Some("s.organization_guid"),
+        space: Some("a.space_guid"),
+    };
+
+    /// Whether it shall run.
+    pub(crate) fn is_started(&self) -> bool {
+        self.state == "STARTED"
+    }
+}
+
+impl Storage {
+    /// Writes an app down, a new one or a changed one.
+    pub(crate) async fn save_app(change: &mut Change, row: &AppRow) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO apps (guid, space_guid, name, state, buildpacks, stack, droplet_guid,
+                environment, metadata, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT (guid) DO UPDATE SET name = excluded.name, state = excluded.state,
+                buildpacks = excluded.buildpacks, stack = excluded.stack,
+                droplet_guid = excluded.droplet_guid, environment = excluded.environment,
+                metadata = excluded.metadata, updated_at = excluded.updated_at",
+        )
+        .bind(&row.guid)
+        .bind(&row.space_guid)
+        .bind(&row.name)
+        .bind(&row.state)
+        .bind(&row.buildpacks)
+        .bind(&row.stack)
+        .bind(&row.droplet_guid)
+        .bind(&row.environment)
+        .bind(&row.metadata)
+        .bind(row.created_at)
+        .bind(row.updated_at)
+        .execute(&mut **change)
+        .await?;
+        Ok(())
+    }
+
+    /// Returns the app of that name in a space.
+    pub(crate) async fn app_named(
+        &self,
+        space: &str,
+        name: &str,
+    ) -> Result<Option<AppRow>, StorageError> {
+        let named: Vec<AppRow> = self.find_all(&AppRow::LISTING, "a.name", [name]).await?;
+        Ok(named.into_iter().find(|app| app.space_guid == space))
+    }
+}
