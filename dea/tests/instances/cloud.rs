@@ -7,15 +7,15 @@ use component::tasks::Tasks;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use protocol::bus::dea::{
-    Advertisement, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_ID_START, DROPLET_EXITED, Exited,
-    FindInstances, FoundInstance, Heartbeat, InstanceState, Limits, StartInstance,
+    Advertisement, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_ID_START, DEA_STOP, DROPLET_EXITED, Exited,
+    FindInstances, FoundInstance, Heartbeat, InstanceState, Limits, StartInstance, StopInstances,
 };
 use protocol::bus::output::{LOGS, OutputLine};
 use protocol::bus::{Message, ROUTER_PATTERN, RouterEvent};
 use sha2::{Digest as _, Sha256};
 use tests_kit::{NatsProgram, NatsServer, PATIENCE, Process, Program};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::engine::{Engine, IMAGE};
 
@@ -80,13 +80,7 @@ impl Cloud {
         let claims = bus.subscribe_pattern(ROUTER_PATTERN).await.unwrap();
         let lines = bus.subscribe(&LOGS.subject("app").unwrap()).await.unwrap();
         let adverts = bus.subscribe(&DEA_ADVERTISE).await.unwrap();
-        let connected = async {
-            while !bus.is_connected() {
-                tokio::task::yield_now().await
-            }
-        };
-        timeout(LONG, connected).await.unwrap();
-        bus.flush().await.unwrap();
+        connected(&bus).await;
         let dea = spawn(&program, &engine, &nats);
         let mut cloud = Self {
             engine,
@@ -148,6 +142,24 @@ impl Cloud {
         change(&mut order);
         let start = DEA_ID_START.subject(ID).unwrap();
         self.bus.publish(&start, &order).await.unwrap();
+    }
+
+    /// Stops the instances of `process`.
+    pub(crate) async fn stop(&self, process: &str) {
+        let stop = StopInstances {
+            droplet: process.to_owned(),
+            ..StopInstances::default()
+        };
+        self.bus.publish(&DEA_STOP, &stop).await.unwrap();
+        // The test may hold up this thread from now on.
+        self.bus.flush().await.unwrap();
+    }
+
+    /// Ends the server of the bus and starts it again, and waits until the DEA is heard again.
+    pub(crate) async fn restart_bus(&mut self) {
+        self.nats.restart();
+        connected(&self.bus).await;
+        self.is_ready().await;
     }
 
     /// Waits for a heartbeat in which the instance of `process` is in `state`, and returns its id.
@@ -214,6 +226,16 @@ pub(crate) async fn next<M: Message>(heard: &mut Subscription<M>, is_it: impl Fn
         }
     };
     timeout(LONG, wait).await.expect("it is heard in time")
+}
+
+/// Waits until a server of the bus has heard all that was said.
+async fn connected(bus: &Bus) {
+    let flushed = async {
+        while bus.flush().await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, flushed).await.unwrap();
 }
 
 fn spawn(program: &Program, engine: &Engine, nats: &NatsServer) -> Process {

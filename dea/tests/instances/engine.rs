@@ -51,6 +51,9 @@ impl Engine {
             &["addr", "add", &format!("{address}/24"), "dev", &bridge],
         );
         run("ip", &["link", "set", &bridge, "up"]);
+        // Two engines that start at a time take each other's rules for their own.
+        let lock = fs::File::create(std::env::temp_dir().join("switchyard-engine.lock")).unwrap();
+        lock.lock().unwrap();
         let child = dockerd(directory.path(), &bridge);
         let engine = Self {
             directory,
@@ -61,6 +64,7 @@ impl Engine {
             let log = fs::read_to_string(engine.path("log")).unwrap_or_default();
             panic!("the engine does not start:\n{log}");
         }
+        drop(lock);
         engine.import();
         Some(engine)
     }

@@ -11,7 +11,7 @@ mod engine;
 use std::net::SocketAddr;
 
 use protocol::bus::dea::{
-    DEA_STOP, DEA_UPDATE, ExitReason, HealthCheck, InstanceState, StopInstances, UpdateProcess,
+    DEA_UPDATE, ExitReason, HealthCheck, InstanceState, StartInstance, UpdateProcess,
 };
 use protocol::bus::output::{DEA_FIND_LOGS, FindLines, RecentLines};
 use tests_kit::Client;
@@ -32,6 +32,83 @@ async fn instances_live_in_containers_and_outlive_their_agent() {
     it_outlives_a_killed_agent(&mut cloud).await;
     it_is_stopped_gracefully(&mut cloud).await;
     strangers_are_removed(&mut cloud).await;
+}
+
+#[tokio::test]
+async fn a_node_survives_its_bus_and_its_apps_and_is_emptied() {
+    let Some(mut cloud) = Cloud::start().await else {
+        return;
+    };
+    what_eats_its_memory_is_ended(&mut cloud).await;
+    what_is_stopped_at_once_leaves_nothing(&mut cloud).await;
+    the_same_order_starts_one_instance(&mut cloud).await;
+    a_bus_that_was_away_gets_all_lines(&mut cloud).await;
+    a_node_is_emptied(&mut cloud).await;
+}
+
+async fn what_eats_its_memory_is_ended(cloud: &mut Cloud) {
+    let eater = "exec /bin/sh -c 'x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done'";
+    let process = |order: &mut StartInstance| order.health_check = HealthCheck::Process;
+    cloud.order("eater", eater, process).await;
+    let exited = cloud.exit_of("eater").await;
+    assert_eq!(exited.exit_description, "out of memory", "{exited:?}");
+    assert_eq!(exited.exit_status, 137);
+}
+
+async fn what_is_stopped_at_once_leaves_nothing(cloud: &mut Cloud) {
+    cloud.order("brief", SERVER, |_| {}).await;
+    cloud.stop("brief").await;
+    assert_eq!(cloud.exit_of("brief").await.reason, ExitReason::Stopped);
+    assert!(tests_kit::eventually(LONG, || cloud
+        .engine
+        .containers()
+        .is_empty()));
+}
+
+async fn the_same_order_starts_one_instance(cloud: &mut Cloud) {
+    for _ in 0..2 {
+        cloud.order("web", SERVER, |_| {}).await;
+    }
+    cloud.until("web", InstanceState::Running).await;
+    assert_eq!(cloud.engine.containers().len(), 1);
+}
+
+async fn a_bus_that_was_away_gets_all_lines(cloud: &mut Cloud) {
+    let number = |text: &str| text.strip_prefix("read ")?.parse::<u64>().ok();
+    let line = cloud.line(|line| number(&line.text).is_some()).await;
+    let mut last = number(&line.text).unwrap();
+    cloud.restart_bus().await;
+    // What was sent to the old server and had not been passed on is the bus's loss, not the DEA's.
+    let mut lost = 0;
+    for _ in 0..40 {
+        let line = cloud.line(|line| number(&line.text).is_some()).await;
+        let next = number(&line.text).unwrap();
+        assert!(next > last, "no line comes twice: {last} {next}");
+        lost += next - last - 1;
+        last = next;
+    }
+    assert!(lost <= 5, "{lost} lines lost");
+    assert_eq!(
+        cloud.engine.containers().len(),
+        1,
+        "nothing is started again"
+    );
+}
+
+/// An instance serves until it is stopped, then the DEA ends.
+async fn a_node_is_emptied(cloud: &mut Cloud) {
+    let before = cloud.engine.containers();
+    cloud.dea.signal(rustix::process::Signal::USR1);
+    cloud.until("web", InstanceState::Evacuating).await;
+    assert_eq!(cloud.exit_of("web").await.reason, ExitReason::DeaEvacuation);
+    cloud.order("late", SERVER, |_| {}).await;
+    let refused = cloud.exit_of("late").await;
+    assert_eq!(refused.exit_description, "The node is being emptied");
+    assert_eq!(cloud.engine.containers(), before);
+    cloud.stop("web").await;
+    let status = cloud.dea.ended(LONG).expect("it ends");
+    assert!(status.success(), "{status}");
+    assert_eq!(cloud.engine.containers(), Vec::<String>::new());
 }
 
 async fn what_cannot_run_has_crashed(cloud: &mut Cloud) {
@@ -63,7 +140,7 @@ async fn what_cannot_run_has_crashed(cloud: &mut Cloud) {
     check(cloud, "quick", 3, "app instance exited").await;
     let line = cloud.line(|line| line.text == "so long").await;
     assert_eq!((line.source.as_str(), line.instance_index), ("app", 0));
-    let deaf = |order: &mut protocol::bus::dea::StartInstance| {
+    let deaf = |order: &mut StartInstance| {
         order.health_check_timeout = Some(1);
     };
     cloud.order("deaf", "sleep 1000", deaf).await;
@@ -112,7 +189,7 @@ async fn one_serves_and_is_told_of(cloud: &mut Cloud) {
     assert_eq!(cloud.claim("web.example.com").await, format!("-{address}"));
     assert_eq!(cloud.claim("new.example.com").await, format!("+{address}"));
 
-    let process = |order: &mut protocol::bus::dea::StartInstance| {
+    let process = |order: &mut StartInstance| {
         order.health_check = HealthCheck::Process;
         order.process_type = "worker".to_owned();
         order.start_command = None;
@@ -148,11 +225,7 @@ async fn it_outlives_a_killed_agent(cloud: &mut Cloud) {
 
 async fn it_is_stopped_gracefully(cloud: &mut Cloud) {
     for process in ["web", "worker"] {
-        let stop = StopInstances {
-            droplet: process.to_owned(),
-            ..StopInstances::default()
-        };
-        cloud.bus.publish(&DEA_STOP, &stop).await.unwrap();
+        cloud.stop(process).await;
     }
     // It may have been renewed meanwhile.
     while !cloud.claim("new.example.com").await.starts_with('-') {}
