@@ -1,18 +1,31 @@
 //! The HTTP API: version 3 of Cloud Foundry's, and what clients ask on their way to it.
 
 pub(crate) mod answer;
+mod app_actions;
+mod apps;
 mod body;
+mod builds;
 pub(crate) mod call;
 mod domains;
+mod droplets;
 mod empty;
+mod events;
 mod jobs;
 pub(crate) mod links;
+mod log_cache;
+mod manifests;
 mod organizations;
+mod packages;
+mod processes;
 mod resource;
 mod roles;
 mod root;
+mod routes;
 mod spaces;
+mod stacks;
+mod staging;
 mod users;
+mod variables;
 
 use std::sync::Arc;
 
@@ -23,7 +36,10 @@ use axum::http::uri::{PathAndQuery, Uri};
 use axum::middleware::map_response;
 
 use self::answer::Refusal;
+use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::dispatch::Dispatch;
+use crate::output::KeptOutput;
 use crate::storage::Storage;
 use crate::token_server::TokenServer;
 use crate::vault::Vault;
@@ -42,7 +58,13 @@ pub struct Api {
     /// Who is who.
     pub(crate) tokens: TokenServer,
     /// Secrets at rest.
-    pub vault: Arc<Vault>,
+    pub(crate) vault: Arc<Vault>,
+    /// Packages and droplets.
+    pub(crate) blobs: Blobs,
+    /// What apps write.
+    pub(crate) output: KeptOutput,
+    /// What runs, and what shall run.
+    pub(crate) dispatch: Dispatch,
 }
 
 /// One [`Api`] for all handlers.
@@ -50,6 +72,7 @@ pub(crate) type Shared = Arc<Api>;
 
 /// Everything that is answered.
 pub(crate) fn router(api: Shared) -> Router {
+    let package = api.config.apps.package.0;
     Router::new()
         .merge(root::routes())
         .merge(organizations::routes())
@@ -57,6 +80,19 @@ pub(crate) fn router(api: Shared) -> Router {
         .merge(roles::routes())
         .merge(users::routes())
         .merge(domains::routes())
+        .merge(routes::routes())
+        .merge(stacks::routes())
+        .merge(apps::routes())
+        .merge(app_actions::routes())
+        .merge(variables::routes())
+        .merge(processes::routes())
+        .merge(packages::routes(package))
+        .merge(builds::routes())
+        .merge(droplets::routes())
+        .merge(manifests::routes())
+        .merge(events::routes())
+        .merge(log_cache::routes())
+        .merge(staging::routes())
         .merge(jobs::routes())
         .merge(empty::routes())
         .merge(crate::token_server::routes())

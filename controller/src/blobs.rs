@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, WriteMultipart};
+use object_store::{ObjectStoreExt as _, WriteMultipart};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -224,7 +224,10 @@ mod tests {
         for (first, second) in [("one", " blob"), ("an", "other")] {
             let arrived = blobs.arrive(parts(&[first, second]), 8).await.unwrap();
             assert_eq!(arrived.sha256.len(), 64);
-            blobs.keep(BlobKind::Package, "abcd", arrived).await.unwrap();
+            blobs
+                .keep(BlobKind::Package, "abcd", arrived)
+                .await
+                .unwrap();
             let whole = text(&blobs, BlobKind::Package).await;
             assert_eq!(whole, Some(format!("{first}{second}")));
         }

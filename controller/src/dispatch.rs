@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use crate::api::call::now;
 use crate::storage::{AppRow, ProcessRow};
 
+pub(crate) use self::start::application;
 pub(crate) use self::worker::run;
 
 /// How long DEAs have to say how an instance is.
@@ -93,10 +94,7 @@ impl Dispatch {
 
     /// Asks for the instances of a process, with what they use.
     pub(crate) async fn instances(&self, process: &ProcessRow) -> Vec<FoundInstance> {
-        let expected = self
-            .known()
-            .observed
-            .count(&process.guid, &process.version);
+        let expected = self.known().observed.count(&process.guid, &process.version);
         if expected == 0 {
             return Vec::new();
         }

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod blobs;
 mod bootstrap;
 pub mod config;
+mod dispatch;
 mod listen;
+mod output;
+mod package_zip;
 pub mod server;
 pub mod storage;
 pub mod token_server;

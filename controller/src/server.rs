@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
+use bus::{Bus, Hub};
 use component::admin::{Auth, basics, serve_listener};
 use component::announce::{Identity, announce};
 use component::exposition::Exposition;
@@ -19,9 +19,12 @@ use tokio::net::TcpListener;
 
 use crate::api::call::now;
 use crate::api::{Api, router};
+use crate::blobs::Blobs;
 use crate::bootstrap::bootstrap;
 use crate::config::{Config, DELIVERIES};
+use crate::dispatch::{self, Dispatch};
 use crate::listen;
+use crate::output::KeptOutput;
 use crate::storage::Storage;
 use crate::token_server::TokenServer;
 use crate::vault::Vault;
@@ -30,6 +33,8 @@ use crate::vault::Vault;
 const END: Duration = Duration::from_secs(1);
 /// How long jobs are remembered, in microseconds: a day.
 const JOB_MEMORY: i64 = 86_400_000_000;
+/// How long events are remembered, in microseconds: a month.
+const EVENT_MEMORY: i64 = 31 * JOB_MEMORY;
 /// What our claim is called.
 const CLAIM: &str = "api";
 
@@ -44,16 +49,22 @@ pub async fn serve(started: Started<Config>, mut orders: Orders) -> Result<(), B
     config.listen = listener.local_addr()?;
     let admin = TcpListener::bind(config.admin).await?;
     config.admin = admin.local_addr()?;
-    tracing::info!(api = %config.listen, admin = %config.admin, "listening");
-    let api = Arc::new(open(config).await?);
+    tracing::info!(address = %config.admin, "admin-listening");
+    tracing::info!(address = %config.listen, "listening");
+    let bus = match &config.bus {
+        Some(bus) => Bus::connect(&bus.options("controller", DELIVERIES))?,
+        // Nobody else is there.
+        None => Bus::in_memory(&Hub::new(), DELIVERIES),
+    };
+    let api = Arc::new(open(config, bus.clone()).await?);
     let mut tasks = Tasks::new();
     let auth = Arc::new(Auth::new(api.config.admin_user.as_ref()));
     let figures = || Exposition::default().into_text();
     let app = basics(auth, Arc::new(|| None), started.log_level, figures);
     tasks.spawn("admin", serve_listener(admin, app));
     tasks.spawn("api", listen::serve(listener, router(Arc::clone(&api))));
-    if let Some(bus) = &api.config.bus {
-        let bus = Bus::connect(&bus.options("controller", DELIVERIES))?;
+    work(&mut tasks, &api);
+    if api.config.bus.is_some() {
         join(&mut tasks, &bus, &api.config).await;
     }
     tokio::select! {
@@ -67,7 +78,7 @@ pub async fn serve(started: Started<Config>, mut orders: Orders) -> Result<(), B
 }
 
 /// Everything that a request may need.
-async fn open(config: Config) -> Result<Api, Box<dyn Error>> {
+async fn open(config: Config, bus: Bus) -> Result<Api, Box<dyn Error>> {
     let keys: Vec<_> = config
         .encryption_keys
         .iter()
@@ -82,12 +93,33 @@ async fn open(config: Config) -> Result<Api, Box<dyn Error>> {
     }
     let times = config.tokens;
     let tokens = TokenServer::open(&storage, &vault, times.access, times.refresh).await?;
+    storage.settle_packages(now()).await?;
+    storage.forget_events(now() - EVENT_MEMORY).await?;
     Ok(Api {
+        blobs: Blobs::open(&config.data.join("blobs"))?,
+        output: KeptOutput::default(),
+        dispatch: Dispatch::new(bus),
         config,
         storage,
         tokens,
         vault,
     })
+}
+
+/// Listens to apps, and dispatches them.
+fn work(tasks: &mut Tasks, api: &Arc<Api>) {
+    let listening = Arc::clone(api);
+    tasks.spawn("output", async move {
+        if let Err(error) = listening.output.listen(&listening.dispatch.bus).await {
+            tracing::error!(%error, "output-ended");
+        }
+    });
+    let dispatching = Arc::clone(api);
+    tasks.spawn("dispatch", async move {
+        if let Err(error) = dispatch::run(dispatching).await {
+            tracing::error!(%error, "dispatch-ended");
+        }
+    });
 }
 
 /// Makes the controller known on the bus, and its names to the routers.

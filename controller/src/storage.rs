@@ -2,11 +2,18 @@
 //!
 //! One connection writes, so that writers wait for each other here and not in the engine; several read.
 
+mod apps;
+mod builds;
 mod domains;
+mod droplets;
+mod events;
 mod jobs;
 mod listing;
 mod organizations;
+mod packages;
+mod processes;
 mod roles;
+mod routes;
 mod spaces;
 mod tokens;
 mod users;
@@ -22,11 +29,18 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, SqlStr, Sqlite, Transaction};
 use thiserror::Error;
 
+pub(crate) use self::apps::AppRow;
+pub(crate) use self::builds::BuildRow;
 pub(crate) use self::domains::DomainRow;
+pub(crate) use self::droplets::DropletRow;
+pub(crate) use self::events::EventRow;
 pub(crate) use self::jobs::JobRow;
 pub(crate) use self::listing::{Column, Listing};
 pub(crate) use self::organizations::OrganizationRow;
+pub(crate) use self::packages::PackageRow;
+pub(crate) use self::processes::ProcessRow;
 pub(crate) use self::roles::RoleRow;
+pub(crate) use self::routes::{DestinationRow, RouteRow};
 pub(crate) use self::spaces::SpaceRow;
 pub(crate) use self::tokens::RefreshToken;
 pub(crate) use self::users::UserRow;

@@ -92,7 +92,11 @@ impl Observed {
     /// Returns how many instances of a version of a process were heard of.
     #[must_use]
     pub fn count(&self, process: &str, version: &str) -> usize {
-        let deas = self.heard.get(process).into_iter().flat_map(BTreeMap::values);
+        let deas = self
+            .heard
+            .get(process)
+            .into_iter()
+            .flat_map(BTreeMap::values);
         let instances = deas.flat_map(|(_, instances)| instances);
         instances.filter(|(of, _)| of == version).count()
     }

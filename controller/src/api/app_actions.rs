@@ -63,7 +63,11 @@ async fn run(call: &Call, guid: &str, anew: bool) -> Answer {
     Storage::save_app(&mut change, &app).await?;
     Storage::renew_versions(&mut change, &processes, now()).await?;
     change.commit().await.map_err(StorageError::from)?;
-    let event = if anew { "audit.app.restart" } else { "audit.app.start" };
+    let event = if anew {
+        "audit.app.restart"
+    } else {
+        "audit.app.start"
+    };
     told(call, &app, event, processes).await
 }
 

@@ -3,11 +3,10 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
-use controller_core::buildpack::{self, STACK};
+use controller_core::buildpack;
 use controller_core::fault::Fault;
 use controller_core::name;
 use controller_core::permission::{Action, Place};
-use controller_core::process::ProcessLimits;
 use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -151,22 +150,6 @@ struct GivenLifecycleData {
     stack: Option<String>,
 }
 
-impl GivenLifecycle {
-    /// The buildpacks and the stack that it names.
-    ///
-    /// # Errors
-    /// It names what there is not.
-    pub(super) fn read(self) -> Result<(Option<Vec<String>>, Option<String>), Fault> {
-        if !matches!(self.kind.as_deref(), None | Some("buildpack")) {
-            return Err(Fault::Unserved("Lifecycle types other than buildpack are"));
-        }
-        let GivenLifecycleData { buildpacks, stack } = self.data;
-        let buildpacks = buildpacks.as_deref().map(buildpack::known).transpose()?;
-        stack.as_deref().map_or(Ok(()), buildpack::known_stack)?;
-        Ok((buildpacks, stack))
-    }
-}
-
 /// Where an app is, for permissions.
 pub(crate) fn place_of<'a>(organization: &'a str, space: &'a str) -> Place<'a> {
     Place::Space {
@@ -186,6 +169,27 @@ impl Call {
         let place = place_of(&row.organization_guid, &row.space_guid);
         self.check(action, place, "App")?;
         Ok(row)
+    }
+
+    /// The buildpacks and the stack that a request names.
+    ///
+    /// # Errors
+    /// It names what there is not.
+    pub(super) fn lifecycle(
+        &self,
+        asked: Option<GivenLifecycle>,
+    ) -> Result<(Option<Vec<String>>, Option<String>), Fault> {
+        let GivenLifecycle { kind, data } = asked.unwrap_or_default();
+        if !matches!(kind.as_deref(), None | Some("buildpack")) {
+            return Err(Fault::Unserved("Lifecycle types other than buildpack are"));
+        }
+        let apps = &self.api.config.apps;
+        let known = |names: &[String]| buildpack::known(names, &apps.buildpacks);
+        let buildpacks = data.buildpacks.as_deref().map(known).transpose()?;
+        if let Some(stack) = &data.stack {
+            buildpack::known_stack(stack, &apps.stack)?;
+        }
+        Ok((buildpacks, data.stack))
     }
 
     /// The app that a request names in its relations, if the caller may do `action` to it. One that is
@@ -215,7 +219,10 @@ async fn list(call: Call) -> Answer {
         None
     } else {
         let guids = rows.iter().map(|row| row.space_guid.as_str());
-        let found = call.api.storage.find_all(&SpaceRow::LISTING, "s.guid", guids);
+        let found = call
+            .api
+            .storage
+            .find_all(&SpaceRow::LISTING, "s.guid", guids);
         let spaces: Vec<SpaceRow> = found.await?;
         let all: Vec<_> = spaces
             .iter()
@@ -239,13 +246,15 @@ async fn create(call: Call, Body(asked): Body<AppRequest>) -> Answer {
     let space = asked.relationships.space.required("space")?;
     let found = call.space(space, Action::ReadSpace).await;
     let space = found.map_err(|_| {
-        Fault::unprocessable("Invalid space. Ensure that the space exists and you have access to it.")
+        Fault::unprocessable(
+            "Invalid space. Ensure that the space exists and you have access to it.",
+        )
     })?;
     let place = place_of(&space.organization_guid, &space.guid);
     call.check(Action::WriteApp, place, "Space")?;
-    let (buildpacks, stack) = asked.lifecycle.unwrap_or_default().read()?;
+    let (buildpacks, stack) = call.lifecycle(asked.lifecycle)?;
     let name = asked.name.unwrap_or_default();
-    let mut row = new_app(&call.api.storage, &space, &name).await?;
+    let mut row = new_app(&call, &space, &name).await?;
     row.buildpacks = column(&buildpacks.unwrap_or_default());
     row.stack = stack.unwrap_or(row.stack);
     let variables = controller_core::environment::changes(&asked.environment_variables)?;
@@ -261,14 +270,11 @@ async fn create(call: Call, Body(asked): Body<AppRequest>) -> Answer {
 ///
 /// # Errors
 /// The name cannot be one.
-pub(super) async fn new_app(
-    storage: &Storage,
-    space: &SpaceRow,
-    name: &str,
-) -> Result<AppRow, Refusal> {
+pub(super) async fn new_app(call: &Call, space: &SpaceRow, name: &str) -> Result<AppRow, Refusal> {
     if let Some(problem) = name::problem(name) {
         return Err(Fault::unprocessable(problem).into());
     }
+    let storage = &call.api.storage;
     let found = storage.find(&OrganizationRow::LISTING, &space.organization_guid);
     let organization: OrganizationRow = found.await?.ok_or(Fault::NotFound("Space"))?;
     Ok(AppRow {
@@ -277,7 +283,7 @@ pub(super) async fn new_app(
         name: name.to_owned(),
         state: "STOPPED".to_owned(),
         buildpacks: "[]".to_owned(),
-        stack: STACK.to_owned(),
+        stack: call.api.config.apps.stack.clone(),
         droplet_guid: None,
         environment: String::new(),
         metadata: "{}".to_owned(),
@@ -294,7 +300,7 @@ pub(super) async fn new_app(
 /// # Errors
 /// [`Fault::AppNameTaken`].
 pub(super) async fn save_new(call: &Call, row: &AppRow) -> Result<(), Refusal> {
-    let web = ProcessRow::new(row, "web", &ProcessLimits::default(), row.created_at);
+    let web = ProcessRow::new(row, "web", &call.api.process_limits(), row.created_at);
     let mut change = call.api.storage.change().await?;
     Storage::save_app(&mut change, row)
         .await
@@ -308,7 +314,7 @@ pub(super) async fn save_new(call: &Call, row: &AppRow) -> Result<(), Refusal> {
 }
 
 async fn update(call: Call, Path(guid): Path<String>, Body(asked): Body<AppRequest>) -> Answer {
-    let (buildpacks, stack) = asked.lifecycle.unwrap_or_default().read()?;
+    let (buildpacks, stack) = call.lifecycle(asked.lifecycle)?;
     // Read while nobody else writes.
     let mut change = call.api.storage.change().await?;
     let mut row = call.app(&guid, Action::WriteApp).await?;

@@ -40,13 +40,13 @@ pub(super) struct DomainResource {
     internal: bool,
     router_group: Option<ToOne>,
     supported_protocols: [&'static str; 1],
-    relationships: Relations,
+    relationships: DomainRelations,
     metadata: Metadata,
     links: ResourceLinks,
 }
 
 #[derive(Debug, Serialize)]
-struct Relations {
+struct DomainRelations {
     organization: ToOne,
     shared_organizations: ToMany,
 }
@@ -59,7 +59,7 @@ impl DomainResource {
             internal: row.internal,
             router_group: None,
             supported_protocols: ["http"],
-            relationships: Relations {
+            relationships: DomainRelations {
                 organization: ToOne::new(row.organization_guid.as_deref()),
                 shared_organizations: ToMany::default(),
             },
@@ -75,13 +75,13 @@ impl DomainResource {
 struct DomainRequest {
     name: String,
     internal: Option<bool>,
-    relationships: GivenRelations,
+    relationships: GivenDomainRelations,
     metadata: Metadata,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct GivenRelations {
+struct GivenDomainRelations {
     organization: ToOne,
 }
 

@@ -138,7 +138,7 @@ async fn of_package(call: Call, Path(guid): Path<String>) -> Answer {
 async fn listed(call: &Call, within: Option<(&'static str, String)>) -> Answer {
     let mut query = call.asked(&RULES)?;
     if let Some((filter, value)) = within {
-        query.only(filter, value);
+        query.restrict(filter, vec![value]);
     }
     let scope = call.scope(Action::ReadSpace);
     let found = call.api.storage.list(&DropletRow::LISTING, &query, &scope);

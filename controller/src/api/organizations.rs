@@ -51,13 +51,13 @@ pub(super) struct OrganizationResource {
     head: Head,
     name: String,
     suspended: bool,
-    relationships: Relations,
+    relationships: OrganizationRelations,
     metadata: Metadata,
     links: ResourceLinks,
 }
 
 #[derive(Debug, Serialize)]
-struct Relations {
+struct OrganizationRelations {
     quota: ToOne,
 }
 
@@ -68,7 +68,7 @@ impl OrganizationResource {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             name: row.name.clone(),
             suspended: row.suspended,
-            relationships: Relations {
+            relationships: OrganizationRelations {
                 quota: ToOne::default(),
             },
             metadata: Metadata::stored(&row.metadata),

@@ -49,6 +49,21 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
+    /// The changes of these labels and annotations.
+    pub(crate) fn changes(
+        labels: BTreeMap<String, Option<String>>,
+        annotations: BTreeMap<String, Option<String>>,
+    ) -> Self {
+        let notes = |all: BTreeMap<String, Option<String>>| {
+            let all = all.into_iter();
+            all.map(|(name, value)| (name, value.into())).collect()
+        };
+        Self {
+            labels: notes(labels),
+            annotations: notes(annotations),
+        }
+    }
+
     /// What a column of the database has.
     pub(crate) fn stored(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()

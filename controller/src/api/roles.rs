@@ -44,12 +44,12 @@ struct RoleResource {
     head: Head,
     #[serde(rename = "type")]
     kind: String,
-    relationships: Relations,
+    relationships: RoleRelations,
     links: ResourceLinks,
 }
 
 #[derive(Debug, Serialize)]
-struct Relations {
+struct RoleRelations {
     user: ToOne,
     organization: ToOne,
     space: ToOne,
@@ -60,7 +60,7 @@ impl RoleResource {
         Self {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             kind: row.kind.clone(),
-            relationships: Relations {
+            relationships: RoleRelations {
                 user: ToOne::new(Some(&row.user_guid)),
                 organization: ToOne::new(row.organization_guid.as_deref()),
                 space: ToOne::new(row.space_guid.as_deref()),
@@ -75,11 +75,11 @@ impl RoleResource {
 struct RoleRequest {
     #[serde(rename = "type")]
     kind: String,
-    relationships: RequestRelations,
+    relationships: GivenRoleRelations,
 }
 
 #[derive(Debug, Deserialize)]
-struct RequestRelations {
+struct GivenRoleRelations {
     user: UserRelation,
     #[serde(default)]
     organization: ToOne,

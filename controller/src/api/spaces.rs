@@ -45,13 +45,13 @@ pub(super) struct SpaceResource {
     head: Head,
     name: String,
     suspended: bool,
-    relationships: Relations,
+    relationships: SpaceRelations,
     metadata: Metadata,
     links: ResourceLinks,
 }
 
 #[derive(Debug, Serialize)]
-struct Relations {
+struct SpaceRelations {
     organization: ToOne,
     quota: ToOne,
 }
@@ -64,7 +64,7 @@ impl SpaceResource {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             name: row.name.clone(),
             suspended: false,
-            relationships: Relations {
+            relationships: SpaceRelations {
                 organization: ToOne::new(Some(&row.organization_guid)),
                 quota: ToOne::default(),
             },
@@ -85,13 +85,13 @@ impl SpaceResource {
 #[serde(default)]
 struct SpaceRequest {
     name: Option<String>,
-    relationships: GivenRelations,
+    relationships: GivenSpaceRelations,
     metadata: Metadata,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct GivenRelations {
+struct GivenSpaceRelations {
     organization: ToOne,
 }
 
@@ -205,6 +205,12 @@ impl Feature {
     pub(super) const SSH: Self = Self {
         name: "ssh",
         description: "Enable SSHing into apps",
+        enabled: false,
+    };
+    /// Whether versions of apps are kept, which they are not.
+    pub(super) const REVISIONS: Self = Self {
+        name: "revisions",
+        description: "Enable versioning of an application",
         enabled: false,
     };
 }

@@ -22,12 +22,10 @@ use crate::storage::{AppRow, Storage, StorageError};
 
 /// What is answered of variables.
 pub(super) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/v3/apps/{guid}/env", get(all))
-        .route(
-            "/v3/apps/{guid}/environment_variables",
-            get(show).patch(update),
-        )
+    Router::new().route("/v3/apps/{guid}/env", get(all)).route(
+        "/v3/apps/{guid}/environment_variables",
+        get(show).patch(update),
+    )
 }
 
 /// Everything that is in the environment of an app.
@@ -108,7 +106,7 @@ async fn all(call: Call, Path(guid): Path<String>) -> Answer {
     let processes = call.api.storage.processes_of(&app.guid).await?;
     let mut known = ApplicationVariables::default();
     if let Some(web) = processes.iter().find(|process| process.kind == WEB) {
-        let uris = call.api.storage.uris_of(&app.guid, WEB).await?;
+        let uris = call.api.storage.urls(&app.guid, WEB).await?;
         known.application = application(&app, web, &uris);
     }
     ok(EnvironmentResource {

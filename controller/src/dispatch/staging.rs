@@ -74,9 +74,10 @@ async fn attempt(api: &Api, build: &BuildRow) -> Result<StagingReply, StagingFai
     };
     match reply.error_info {
         Some(error) => Err(error),
-        None if reply.droplet_sha256.is_none() => {
-            Err(failure(StagingFault::StagingError, "The droplet has no digest"))
-        }
+        None if reply.droplet_sha256.is_none() => Err(failure(
+            StagingFault::StagingError,
+            "The droplet has no digest",
+        )),
         None => Ok(reply),
     }
 }

@@ -73,7 +73,7 @@ impl Api {
         app: &AppRow,
         process: &ProcessRow,
     ) -> Result<Vec<String>, StorageError> {
-        self.storage.uris_of(&app.guid, &process.kind).await
+        self.storage.urls(&app.guid, &process.kind).await
     }
 
     /// The variables of an app as `KEY=value`.
@@ -116,4 +116,3 @@ pub(crate) fn application(
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
-

@@ -142,14 +142,20 @@ async fn work(api: &Api) {
     let dispatch = &api.dispatch;
     let (changed, rerouted) = {
         let mut known = dispatch.known();
-        (mem::take(&mut known.changed), mem::take(&mut known.rerouted))
+        (
+            mem::take(&mut known.changed),
+            mem::take(&mut known.rerouted),
+        )
     };
     for process in changed {
         if let Err(error) = converge(api, &process).await {
             tracing::warn!(%error, process, "process-not-dispatched");
             let mut known = dispatch.known();
             // The next turn of the clock brings it back.
-            known.short.entry(process).or_insert_with(|| error.to_string());
+            known
+                .short
+                .entry(process)
+                .or_insert_with(|| error.to_string());
         }
     }
     for app in rerouted {
@@ -170,7 +176,9 @@ async fn converge(api: &Api, guid: &str) -> Result<(), DispatchError> {
     };
     let desired = Desired {
         process: guid.to_owned(),
-        version: process.as_ref().map_or_else(String::new, |one| one.version.clone()),
+        version: process
+            .as_ref()
+            .map_or_else(String::new, |one| one.version.clone()),
         instances: match (&process, &wanted) {
             (Some(process), Some(_)) => process.wanted(),
             _ => 0,
@@ -209,7 +217,10 @@ async fn wanted(
     api: &Api,
     process: &ProcessRow,
 ) -> Result<Option<(AppRow, DropletRow)>, StorageError> {
-    let app: Option<AppRow> = api.storage.find(&AppRow::LISTING, &process.app_guid).await?;
+    let app: Option<AppRow> = api
+        .storage
+        .find(&AppRow::LISTING, &process.app_guid)
+        .await?;
     let Some(app) = app.filter(AppRow::is_started) else {
         return Ok(None);
     };

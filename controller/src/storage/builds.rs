@@ -48,7 +48,10 @@ impl BuildRow {
 
 impl Storage {
     /// Writes a build down, a new one or a changed one.
-    pub(crate) async fn save_build(change: &mut Change, row: &BuildRow) -> Result<(), StorageError> {
+    pub(crate) async fn save_build(
+        change: &mut Change,
+        row: &BuildRow,
+    ) -> Result<(), StorageError> {
         sqlx::query(
             "INSERT INTO builds (guid, app_guid, package_guid, droplet_guid, state, error, stack,
                 buildpacks, memory_in_mb, disk_in_mb, user_guid, user_name, metadata, created_at,

@@ -172,7 +172,8 @@ impl Storage {
 
     /// Returns the processes of an app, the oldest first.
     pub(crate) async fn processes_of(&self, app: &str) -> Result<Vec<ProcessRow>, StorageError> {
-        self.find_all(&ProcessRow::LISTING, "p.app_guid", [app]).await
+        self.find_all(&ProcessRow::LISTING, "p.app_guid", [app])
+            .await
     }
 
     /// Returns the guids of all processes that shall run.
