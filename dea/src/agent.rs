@@ -17,7 +17,7 @@ use dea_core::instance::{Instance, State};
 use dea_core::ledger::{Ledger, Resources};
 use dea_core::ports::Ports;
 use dea_core::snapshot::Snapshot;
-use protocol::bus::dea::{Ask, FindInstances, StartInstance, StopInstances, UpdateProcess};
+use protocol::bus::dea::{FindInstances, StartInstance, StopInstances, UpdateProcess};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
@@ -45,11 +45,11 @@ pub enum Event {
     /// A process has changed.
     Update(UpdateProcess),
     /// Somebody asks for instances.
-    Find(Delivery<FindInstances>),
+    Find(FindInstances, Delivery),
     /// Somebody asks what is left.
     Locate,
     /// Somebody asks how this DEA is.
-    Status(Delivery<Ask>),
+    Status(Delivery),
     /// Somebody asks for a heartbeat.
     Beat,
     /// The bus is there, for the first time or again.
@@ -184,7 +184,7 @@ impl Agent {
             Event::Start(order) => self.start(*order).await,
             Event::Stop(stop) => self.stop(&stop).await,
             Event::Update(update) => self.update(&update).await,
-            Event::Find(question) => self.find(question),
+            Event::Find(find, question) => self.find(&find, question),
             Event::Locate => self.advertise().await,
             Event::Status(question) => self.status(&question).await,
             Event::Beat => self.beat().await,

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::droplets;
 use crate::fence::{ContainerSpec, FenceError, Kind, Signal};
 use crate::health;
-use crate::node::{Node, now_ms};
+use crate::node::{Node, now_ms, random_hex};
 use crate::output::Position;
 
 /// The label of a container with the id of its instance.
@@ -26,19 +26,19 @@ pub(crate) const INSTANCE_LABEL: &str = "switchyard.instance";
 
 /// How long the engine is left alone when it does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a droplet may take to come.
+const FETCH: Duration = Duration::from_secs(600);
 /// How long the last output of an instance may take.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// Brings the droplet of `instance` to this node.
 pub(crate) async fn fetch(node: Arc<Node>, instance: Instance) -> Input {
     let order = instance.order;
-    let fetched = node
-        .droplets
-        .fetch(&order.executable_uri, &order.sha256)
-        .await;
-    let file = match fetched {
-        Ok(file) => file,
-        Err(error) => return Input::Failed(error_chain(&error).to_string()),
+    let fetched = node.droplets.fetch(&order.executable_uri, &order.sha256);
+    let file = match timeout(FETCH, fetched).await {
+        Err(_) => return Input::Failed("the droplet did not come in time".to_owned()),
+        Ok(Ok(file)) => file,
+        Ok(Err(error)) => return Input::Failed(error_chain(&error).to_string()),
     };
     if order.start_command.is_some() {
         let start_command = order.start_command;
@@ -86,7 +86,8 @@ fn spec(node: &Node, instance: &Instance, image: &str, start_command: &str) -> C
     };
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     ContainerSpec {
-        name: format!("switchyard-{}", instance.id),
+        // The engine may still make the container that was wanted before this program was killed.
+        name: format!("switchyard-{}-{}", instance.id, random_hex(2)),
         kind: Kind::Running,
         labels: BTreeMap::from([
             label(INSTANCE_LABEL, &instance.id),
@@ -211,11 +212,14 @@ pub(crate) async fn remove_container(node: &Node, container: &String) {
     }
 }
 
+/// Sends a signal as soon as the engine answers.
 async fn signal(node: &Node, container: &String, signal: Signal) {
-    match node.fence.signal(container, signal).await {
-        Ok(()) | Err(FenceError::Gone) => {}
-        // It does not run any more, or it is killed later.
-        Err(error) => tracing::debug!(%error, container, ?signal, "signal-not-sent"),
+    loop {
+        match node.fence.signal(container, signal).await {
+            Err(FenceError::Unavailable) => sleep(PAUSE).await,
+            // Whoever watches notices that it does not run any more.
+            _ => return,
+        }
     }
 }
 

@@ -14,6 +14,10 @@ use tokio::sync::mpsc;
 use crate::agent::Event;
 use crate::node::Node;
 
+/// All that is said between controllers and DEAs. One subscription keeps what is said in its order: an
+/// order to start that overtook the stop before it would be stopped. What other DEAs say comes along.
+const DEAS: &str = "dea.>";
+
 /// Hears what is said to this DEA, and tells the agent of it. Waits while the agent has much to do.
 ///
 /// # Errors
@@ -21,30 +25,19 @@ use crate::node::Node;
 pub(crate) async fn listen(node: Arc<Node>, events: mpsc::Sender<Event>) -> Result<(), BusError> {
     let bus = &node.bus;
     let start = DEA_ID_START.subject(&node.id).ok_or(BusError::Closed)?;
-    let mut starts = bus.subscribe(&start).await?;
-    let mut stops = bus.subscribe(&DEA_STOP).await?;
-    let mut updates = bus.subscribe(&DEA_UPDATE).await?;
-    let mut finds = bus.subscribe(&DEA_FIND_DROPLET).await?;
-    let mut locates = bus.subscribe(&DEA_LOCATE).await?;
-    let mut statuses = bus.subscribe(&DEA_STATUS).await?;
+    let mut orders = bus.subscribe_pattern(DEAS).await?;
     let mut managers = bus.subscribe(&HEALTHMANAGER_START).await?;
-    let mut lines = bus.subscribe(&DEA_FIND_LOGS).await?;
     let mut connection = bus.events();
     loop {
         let event = tokio::select! {
-            delivery = starts.next() => {
-                decoded(delivery)?.map(|order| Event::Start(Box::new(order)))
+            order = orders.next() => {
+                let order = order.ok_or(BusError::Closed)?;
+                if order.subject() == DEA_FIND_LOGS.name() {
+                    answer(&node, &order).await;
+                }
+                event(start.name(), order)
             }
-            delivery = stops.next() => decoded(delivery)?.map(Event::Stop),
-            delivery = updates.next() => decoded(delivery)?.map(Event::Update),
-            delivery = finds.next() => Some(Event::Find(delivery.ok_or(BusError::Closed)?)),
-            delivery = locates.next() => delivery.map(|_| Event::Locate),
-            delivery = statuses.next() => delivery.map(Event::Status),
-            delivery = managers.next() => delivery.map(|_| Event::Beat),
-            delivery = lines.next() => {
-                answer(&node, &delivery.ok_or(BusError::Closed)?).await;
-                None
-            }
+            manager = managers.next() => manager.map(|_| Event::Beat),
             event = connection.next() => match event {
                 Some(bus::Event::Connected { server, .. }) => {
                     tracing::info!(%server, "bus-connected");
@@ -64,21 +57,39 @@ pub(crate) async fn listen(node: Arc<Node>, events: mpsc::Sender<Event>) -> Resu
     }
 }
 
-/// Returns what a message says; None when it says nothing, which is in the log then.
-fn decoded<M: Message>(delivery: Option<Delivery<M>>) -> Result<Option<M>, BusError> {
-    let delivery = delivery.ok_or(BusError::Closed)?;
-    match delivery.decode() {
-        Ok(message) => Ok(Some(message)),
-        Err(error) => {
-            tracing::warn!(%error, subject = delivery.subject(), "message-malformed");
-            Ok(None)
-        }
+/// Returns what a message is about, where `start` is the subject of orders to start. None when it is
+/// not for us or says nothing, which is in the log then.
+fn event(start: &str, message: Delivery) -> Option<Event> {
+    let subject = message.subject();
+    if subject == start {
+        decoded(&message).map(|order| Event::Start(Box::new(order)))
+    } else if subject == DEA_STOP.name() {
+        decoded(&message).map(Event::Stop)
+    } else if subject == DEA_UPDATE.name() {
+        decoded(&message).map(Event::Update)
+    } else if subject == DEA_FIND_DROPLET.name() {
+        decoded(&message).map(|find| Event::Find(find, message))
+    } else if subject == DEA_LOCATE.name() {
+        Some(Event::Locate)
+    } else if subject == DEA_STATUS.name() {
+        Some(Event::Status(message))
+    } else {
+        None
     }
 }
 
+/// Returns what a message says; None when it says nothing, which is in the log then.
+fn decoded<M: Message>(message: &Delivery) -> Option<M> {
+    let decoded = M::decode(message.payload());
+    if let Err(error) = &decoded {
+        tracing::warn!(%error, subject = message.subject(), "message-malformed");
+    }
+    decoded.ok()
+}
+
 /// Answers with the latest lines of an app, if it wrote any here.
-async fn answer(node: &Node, question: &Delivery<FindLines>) {
-    let Ok(Some(find)) = decoded(Some(question.clone())) else {
+async fn answer(node: &Node, question: &Delivery) {
+    let Some(find) = decoded::<FindLines>(question) else {
         return;
     };
     let lines = node.outputs.latest(&find.app_guid, find.limit);

@@ -121,6 +121,24 @@ impl Instance {
         }
     }
 
+    /// Returns the id of its container, if it has one.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        match &self.state {
+            State::Checking(place) | State::Running(place) | State::Evacuating(place) => {
+                Some(&place.container)
+            }
+            State::Stopping { step, .. } => match step {
+                StopStep::Launch => None,
+                StopStep::Routers(container)
+                | StopStep::Term(container)
+                | StopStep::Kill(container) => Some(container),
+            },
+            State::Removing { container, .. } => Some(container),
+            State::Fetching | State::Launching | State::Ended(_) => None,
+        }
+    }
+
     /// Whether the routers are to know of it.
     #[must_use]
     pub fn is_registered(&self) -> bool {

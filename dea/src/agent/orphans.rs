@@ -58,7 +58,13 @@ impl Agent {
 
     fn knows(&self, container: &OwnedContainer) -> bool {
         let instance = container.labels.get(INSTANCE_LABEL);
-        let instance = instance.and_then(|id| self.instances.get(id));
-        instance.is_some_and(|one| !matches!(one.instance.state, State::Ended(_)))
+        let Some(one) = instance.and_then(|id| self.instances.get(id)) else {
+            return false;
+        };
+        match one.instance.container() {
+            Some(own) => own == container.id,
+            // Its container is being made.
+            None => !matches!(one.instance.state, State::Ended(_)),
+        }
     }
 }

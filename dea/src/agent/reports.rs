@@ -9,7 +9,7 @@ use dea_core::effect::Report;
 use dea_core::filter;
 use dea_core::instance::Instance;
 use protocol::bus::dea::{
-    Advertisement, Ask, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_START, DeaStatus, ExitReason, Exited,
+    Advertisement, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_START, DeaStatus, ExitReason, Exited,
     FindInstances, FoundInstance, Goodbye, Heartbeat, Hello, InstanceBeat, InstanceState,
     Placement,
 };
@@ -78,7 +78,7 @@ impl Agent {
         self.publish(&DEA_HEARTBEAT, &heartbeat).await;
     }
 
-    pub(super) async fn status(&self, question: &Delivery<Ask>) {
+    pub(super) async fn status(&self, question: &Delivery) {
         let (capacity, reserved) = (self.ledger.capacity(), self.ledger.reserved());
         let status = DeaStatus {
             id: self.node.id.clone(),
@@ -96,12 +96,9 @@ impl Agent {
     }
 
     /// Answers for each instance that is asked for, as a task of its own: what they use takes its time.
-    pub(super) fn find(&mut self, question: Delivery<FindInstances>) {
-        let Ok(find) = question.decode() else {
-            return;
-        };
+    pub(super) fn find(&mut self, find: &FindInstances, question: Delivery) {
         let instances = self.instances.values().map(|one| &one.instance);
-        let asked = instances.filter(|instance| filter::is_asked_for(&find, instance));
+        let asked = instances.filter(|instance| filter::is_asked_for(find, instance));
         let asked: Vec<Instance> = asked.cloned().collect();
         if asked.is_empty() {
             return;
@@ -110,15 +107,12 @@ impl Agent {
             tracing::warn!(process = find.droplet, "find-ignored");
             return;
         };
-        let node = Arc::clone(&self.node);
+        let (node, has_stats) = (Arc::clone(&self.node), find.include_stats);
         self.tasks.spawn("find", async move {
             let _turn = turn;
             for instance in asked {
                 let is_running = instance.public() == InstanceState::Running;
-                let stats = match instance
-                    .place()
-                    .filter(|_| find.include_stats && is_running)
-                {
+                let stats = match instance.place().filter(|_| has_stats && is_running) {
                     Some(place) => usage::stats(&node, &instance, place).await,
                     None => None,
                 };

@@ -108,6 +108,11 @@ impl Cloud {
         self.is_ready().await;
     }
 
+    /// What the DEA has on disk of its instances.
+    pub(crate) fn snapshot(&self) -> String {
+        std::fs::read_to_string(self.program.path("state/instances.json")).unwrap_or_default()
+    }
+
     /// Waits until the DEA listens, which it does before it advertises.
     async fn is_ready(&mut self) -> Advertisement {
         while self.adverts.try_next().is_some() {}
@@ -142,6 +147,8 @@ impl Cloud {
         change(&mut order);
         let start = DEA_ID_START.subject(ID).unwrap();
         self.bus.publish(&start, &order).await.unwrap();
+        // The test may hold up this thread from now on.
+        self.bus.flush().await.unwrap();
     }
 
     /// Stops the instances of `process`.
@@ -151,7 +158,6 @@ impl Cloud {
             ..StopInstances::default()
         };
         self.bus.publish(&DEA_STOP, &stop).await.unwrap();
-        // The test may hold up this thread from now on.
         self.bus.flush().await.unwrap();
     }
 

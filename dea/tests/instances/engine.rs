@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,7 +19,7 @@ pub(crate) const OUR_LABEL: &str = "switchyard.kind=running";
 #[derive(Debug)]
 pub(crate) struct Engine {
     directory: TempDir,
-    bridge: String,
+    variables: Variables,
     child: Child,
 }
 
@@ -39,25 +38,28 @@ impl Engine {
             return None;
         }
         static STARTED: AtomicU32 = AtomicU32::new(0);
-        let directory = TempDir::new();
         let (process, count) = (std::process::id(), STARTED.fetch_add(1, Relaxed));
-        let bridge = format!("swyt{process}.{count}");
-        let number = u8::try_from((process * 3 + count) % 200).unwrap();
-        let address = Ipv4Addr::new(172, 31, number, 1);
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
-        run("ip", &["link", "add", &bridge, "type", "bridge"]);
-        run(
-            "ip",
-            &["addr", "add", &format!("{address}/24"), "dev", &bridge],
-        );
-        run("ip", &["link", "set", &bridge, "up"]);
+        let directory = TempDir::new();
+        let variables = Variables {
+            state: directory.path().join("state"),
+            run: directory.path().join("run"),
+            bridge: format!("swyt{process}.{count}"),
+            subnet: format!("172.31.{}.1/24", (process * 3 + count) % 200),
+        };
         // Two engines that start at a time take each other's rules for their own.
         let lock = fs::File::create(std::env::temp_dir().join("switchyard-engine.lock")).unwrap();
         lock.lock().unwrap();
-        let child = dockerd(directory.path(), &bridge);
+        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let child = variables
+            .run("engine/run.sh")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let engine = Self {
             directory,
-            bridge,
+            variables,
             child,
         };
         if !eventually(3 * PATIENCE, || engine.docker(&["version"]).is_some()) {
@@ -71,7 +73,7 @@ impl Engine {
 
     /// Its socket.
     fn socket(&self) -> PathBuf {
-        self.path("docker.sock")
+        self.variables.run.join("docker.sock")
     }
 
     /// What a DEA has to know of it, as YAML.
@@ -142,52 +144,33 @@ impl Drop for Engine {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
         self.child.wait().ok();
-        run("ip", &["link", "delete", &self.bridge]);
-        forget_rules(&self.bridge);
-        // The engine mounts its data onto itself.
-        let data = self.path("data");
-        Command::new("umount").arg("-q").arg(&data).status().ok();
+        self.variables
+            .run("engine/clean.sh")
+            .arg("--data")
+            .status()
+            .ok();
     }
 }
 
-fn dockerd(directory: &Path, bridge: &str) -> Child {
-    let path = |name: &str| directory.join(name).display().to_string();
-    let log = fs::File::create(directory.join("log")).unwrap();
-    Command::new("dockerd")
-        .args(["-H", &format!("unix://{}", path("docker.sock"))])
-        .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
-        .args(["--pidfile", &path("docker.pid"), "--bridge", bridge])
-        .args(["--userland-proxy=false", "--live-restore"])
-        .args(["--containerd-namespace", "switchyard-test"])
-        .args(["--containerd-plugins-namespace", "switchyard-test-plugins"])
-        .args(["--log-level", "warn"])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+/// What the scripts of the engine are told.
+#[derive(Debug)]
+struct Variables {
+    state: PathBuf,
+    run: PathBuf,
+    bridge: String,
+    subnet: String,
 }
 
-/// Deletes the rules that an engine leaves behind for its bridge.
-fn forget_rules(bridge: &str) {
-    for table in ["filter", "nat"] {
-        let listed = Command::new("iptables")
-            .args(["-w", "-t", table, "-S"])
-            .output();
-        let listed = listed.map(|output| output.stdout).unwrap_or_default();
-        for rule in String::from_utf8_lossy(&listed).lines() {
-            if let Some(rule) = rule
-                .strip_prefix("-A ")
-                .filter(|rule| rule.contains(bridge))
-            {
-                let rule = rule.split_ascii_whitespace();
-                let deletion = Command::new("iptables")
-                    .args(["-w", "-t", table, "-D"])
-                    .args(rule)
-                    .status();
-                deletion.ok();
-            }
-        }
+impl Variables {
+    fn run(&self, script: &str) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+        let mut command = Command::new(script);
+        command
+            .env("ENGINE_STATE", &self.state)
+            .env("ENGINE_RUN", &self.run)
+            .env("ENGINE_BRIDGE", &self.bridge)
+            .env("ENGINE_SUBNET", &self.subnet);
+        command
     }
 }
 
@@ -197,9 +180,4 @@ fn found(program: &str) -> Option<PathBuf> {
     places.push("/usr/sbin".into());
     let files = places.into_iter().map(|place| place.join(program));
     files.into_iter().find(|file| file.is_file())
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let status = Command::new(program).args(arguments).status().unwrap();
-    assert!(status.success(), "{program} {arguments:?}");
 }

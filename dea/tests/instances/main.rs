@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use protocol::bus::dea::{
     DEA_UPDATE, ExitReason, HealthCheck, InstanceState, StartInstance, UpdateProcess,
 };
-use protocol::bus::output::{DEA_FIND_LOGS, FindLines, RecentLines};
+use protocol::bus::output::{DEA_FIND_LOGS, FindLines, OutputLine, RecentLines};
 use tests_kit::Client;
 
 use cloud::{Cloud, LONG, PAGE};
@@ -41,7 +41,9 @@ async fn a_node_survives_its_bus_and_its_apps_and_is_emptied() {
     };
     what_eats_its_memory_is_ended(&mut cloud).await;
     what_is_stopped_at_once_leaves_nothing(&mut cloud).await;
+    nonsense_is_passed_over(&cloud).await;
     the_same_order_starts_one_instance(&mut cloud).await;
+    an_agent_may_come_and_go(&mut cloud).await;
     a_bus_that_was_away_gets_all_lines(&mut cloud).await;
     a_node_is_emptied(&mut cloud).await;
 }
@@ -73,16 +75,57 @@ async fn the_same_order_starts_one_instance(cloud: &mut Cloud) {
     assert_eq!(cloud.engine.containers().len(), 1);
 }
 
+async fn nonsense_is_passed_over(cloud: &Cloud) {
+    for subject in [
+        "dea.0-test.start",
+        "dea.stop",
+        "dea.update",
+        "dea.find.droplet",
+        "dea.status",
+    ] {
+        for payload in ["", "nonsense", "[]", "{\"droplet\":7}"] {
+            cloud.bus.publish_raw(subject, payload).await.unwrap();
+        }
+    }
+}
+
+/// One that is killed while it launches an instance launches it again; one that is asked to end leaves it
+/// alone.
+async fn an_agent_may_come_and_go(cloud: &mut Cloud) {
+    cloud.order("other", SERVER, |order| order.index = 1).await;
+    // An order that is lost before it is on disk is the health manager's to repeat.
+    assert!(tests_kit::eventually(LONG, || cloud
+        .snapshot()
+        .contains("\"other\"")));
+    cloud.restart_dea().await;
+    cloud.until("other", InstanceState::Running).await;
+    // The engine may have made one for the agent that was killed.
+    let engine = &cloud.engine;
+    assert!(tests_kit::eventually(LONG, || engine.containers().len() == 2));
+    let containers = cloud.engine.containers();
+    cloud.dea.signal(rustix::process::Signal::TERM);
+    let status = cloud.dea.ended(LONG).expect("it ends");
+    assert!(status.success(), "{status}");
+    cloud.restart_dea().await;
+    cloud.until("other", InstanceState::Running).await;
+    assert_eq!(cloud.engine.containers(), containers);
+    cloud.stop("other").await;
+    cloud.exit_of("other").await;
+}
+
 async fn a_bus_that_was_away_gets_all_lines(cloud: &mut Cloud) {
-    let number = |text: &str| text.strip_prefix("read ")?.parse::<u64>().ok();
-    let line = cloud.line(|line| number(&line.text).is_some()).await;
-    let mut last = number(&line.text).unwrap();
+    let number = |line: &OutputLine| {
+        let text = Some(line.text.as_str()).filter(|_| line.instance_index == 0);
+        text?.strip_prefix("read ")?.parse::<u64>().ok()
+    };
+    let line = cloud.line(|line| number(line).is_some()).await;
+    let mut last = number(&line).unwrap();
     cloud.restart_bus().await;
     // What was sent to the old server and had not been passed on is the bus's loss, not the DEA's.
     let mut lost = 0;
     for _ in 0..40 {
-        let line = cloud.line(|line| number(&line.text).is_some()).await;
-        let next = number(&line.text).unwrap();
+        let line = cloud.line(|line| number(line).is_some()).await;
+        let next = number(&line).unwrap();
         assert!(next > last, "no line comes twice: {last} {next}");
         lost += next - last - 1;
         last = next;
