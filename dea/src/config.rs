@@ -1,5 +1,9 @@
 //! The configuration: one YAML file.
 
+mod capacity;
+mod output;
+mod times;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +18,10 @@ use component::size::ByteSize;
 use component::yaml::Keys;
 
 use crate::fence::FenceOptions;
+
+pub use self::capacity::CapacityConfig;
+pub use self::output::OutputConfig;
+pub use self::times::TimeConfig;
 
 /// Messages that wait in each subscription.
 pub const DELIVERIES: usize = 4_096;
@@ -55,19 +63,6 @@ pub struct Config {
     pub processes: u64,
 }
 
-/// What may be promised to instances and to staging.
-#[derive(Clone, Debug)]
-pub struct CapacityConfig {
-    /// Memory; None: that of the machine.
-    pub memory: Option<ByteSize>,
-    /// How much of it may be promised, in percent.
-    pub memory_percent: u64,
-    /// Disk; None: that of the file system of `base_dir`.
-    pub disk: Option<ByteSize>,
-    /// How much of it may be promised, in percent.
-    pub disk_percent: u64,
-}
-
 /// Where the node stands.
 #[derive(Clone, Debug, Default)]
 pub struct PlacementConfig {
@@ -88,40 +83,6 @@ pub struct PortConfig {
     pub rest: Duration,
 }
 
-/// Intervals and limits of time.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeConfig {
-    /// Between two heartbeats.
-    pub heartbeat: Duration,
-    /// Between two adverts.
-    pub advertise: Duration,
-    /// From unregistering an instance to its SIGTERM.
-    pub routers: Duration,
-    /// From its SIGTERM to its SIGKILL.
-    pub grace: Duration,
-    /// For an instance to become well, where its order names no limit.
-    pub health: Duration,
-    /// How long it is told that an instance has crashed.
-    pub crash: Duration,
-    /// Between two looks for containers that nobody knows.
-    pub orphans: Duration,
-    /// How long an evacuation may take.
-    pub evacuation: Duration,
-}
-
-/// What is passed on of the output of apps.
-#[derive(Clone, Copy, Debug)]
-pub struct OutputConfig {
-    /// The longest line in bytes.
-    pub longest: ByteSize,
-    /// Lines a second of one app in the long run.
-    pub per_second: u32,
-    /// Lines of one app at once.
-    pub burst: u32,
-    /// The latest lines of an app that are kept.
-    pub recent: usize,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -134,34 +95,15 @@ impl Default for Config {
             bus: Some(BusConfig::default()),
             fence: FenceOptions::default(),
             stacks: BTreeMap::from([("bookworm".to_owned(), "switchyard/bookworm:1".to_owned())]),
-            capacity: CapacityConfig {
-                memory: None,
-                memory_percent: 80,
-                disk: None,
-                disk_percent: 80,
-            },
+            capacity: CapacityConfig::default(),
             placement: PlacementConfig::default(),
             ports: PortConfig {
                 first: 61_001,
                 last: 65_534,
                 rest: Duration::from_secs(240),
             },
-            times: TimeConfig {
-                heartbeat: Duration::from_secs(2),
-                advertise: Duration::from_secs(5),
-                routers: Duration::from_secs(1),
-                grace: Duration::from_secs(10),
-                health: Duration::from_secs(60),
-                crash: Duration::from_secs(3600),
-                orphans: Duration::from_secs(30),
-                evacuation: Duration::from_secs(600),
-            },
-            output: OutputConfig {
-                longest: ByteSize::kib(16),
-                per_second: 1_000,
-                burst: 10_000,
-                recent: 1_000,
-            },
+            times: TimeConfig::default(),
+            output: OutputConfig::default(),
             droplet_cache: ByteSize::mib(2_048),
             processes: 256,
         }
@@ -258,30 +200,6 @@ impl Config {
     }
 }
 
-impl CapacityConfig {
-    fn keys(&mut self, keys: &mut Keys<'_>) {
-        keys.title("What may be promised");
-        keys.section("capacity", "To instances and to staging.", |keys| {
-            keys.key("memory", "Empty: that of the machine.", &mut self.memory);
-            keys.key(
-                "memory_percent",
-                "How much of it may be promised; above 100 is an overcommitment.",
-                &mut self.memory_percent,
-            );
-            keys.key(
-                "disk",
-                "Empty: that of the file system of base_dir.",
-                &mut self.disk,
-            );
-            keys.key(
-                "disk_percent",
-                "How much of it may be promised.",
-                &mut self.disk_percent,
-            );
-        });
-    }
-}
-
 impl PlacementConfig {
     fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.section("placement", "Where the node stands.", |keys| {
@@ -313,77 +231,6 @@ impl PortConfig {
             if self.first == 0 || self.first > self.last {
                 keys.fault("last", "first..last must be a range of ports");
             }
-        });
-    }
-}
-
-impl TimeConfig {
-    fn keys(&mut self, keys: &mut Keys<'_>) {
-        keys.title("Times");
-        keys.section("times", "Intervals and limits.", |keys| {
-            let mut interval = |name, doc, value: &mut Duration| {
-                keys.key(name, doc, value);
-                if value.is_zero() {
-                    keys.fault(name, "must be more than 0s");
-                }
-            };
-            interval("heartbeat", "Between two heartbeats.", &mut self.heartbeat);
-            interval("advertise", "Between two adverts.", &mut self.advertise);
-            interval(
-                "orphans",
-                "Between two looks for containers that nobody knows; one seen twice is removed.",
-                &mut self.orphans,
-            );
-            keys.key(
-                "routers",
-                "From unregistering an instance to its SIGTERM.",
-                &mut self.routers,
-            );
-            keys.key("grace", "From its SIGTERM to its SIGKILL.", &mut self.grace);
-            keys.key(
-                "health",
-                "For an instance to become well, where its order names no limit.",
-                &mut self.health,
-            );
-            keys.key(
-                "crash",
-                "How long it is told that an instance has crashed.",
-                &mut self.crash,
-            );
-            keys.key(
-                "evacuation",
-                "How long instances of a node that is being emptied serve at most.",
-                &mut self.evacuation,
-            );
-        });
-    }
-}
-
-impl OutputConfig {
-    fn keys(&mut self, keys: &mut Keys<'_>) {
-        keys.title("Output of apps");
-        keys.section("output", "What is passed on of it.", |keys| {
-            keys.key(
-                "longest",
-                "The longest line; a longer one becomes several.",
-                &mut self.longest,
-            );
-            keys.key(
-                "per_second",
-                "Lines a second of one app in the long run; more are dropped, and the app is told. \
-                 0: no limit.",
-                &mut self.per_second,
-            );
-            keys.key(
-                "burst",
-                "Lines of one app at once after a silence.",
-                &mut self.burst,
-            );
-            keys.key(
-                "recent",
-                "The latest lines of an app that are kept.",
-                &mut self.recent,
-            );
         });
     }
 }
