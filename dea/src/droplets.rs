@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use component::error_chain::error_chain;
 use component::yaml;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use futures_util::Stream;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
@@ -150,7 +150,7 @@ impl Droplets {
 /// there.
 pub(crate) fn start_command(file: &Path, process_type: &str) -> io::Result<Option<String>> {
     let file = io::BufReader::new(fs::File::open(file)?);
-    let mut archive = tar::Archive::new(GzDecoder::new(file));
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(file));
     for entry in archive.entries()? {
         let entry = entry?;
         let is_info =
