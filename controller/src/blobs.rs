@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt as _;
 
+/// Bytes that are read at a time.
+const PART: usize = 256 << 10;
 /// Parts of a blob that are written at the same time.
 const WRITES: usize = 2;
 
@@ -127,7 +129,8 @@ impl Blobs {
     ) -> Result<(), BlobError> {
         let place = place(kind, guid);
         let file = arrived.file.reopen().map_err(kept)?;
-        let mut parts = tokio_util::io::ReaderStream::new(tokio::fs::File::from_std(file));
+        let file = tokio::fs::File::from_std(file);
+        let mut parts = tokio_util::io::ReaderStream::with_capacity(file, PART);
         let upload = self.store.put_multipart(&place).await.map_err(kept)?;
         let mut writer = WriteMultipart::new(upload);
         while let Some(part) = parts.next().await {

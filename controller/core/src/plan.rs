@@ -39,8 +39,8 @@ pub enum Step {
 /// What runs, as far as it has been heard, and what is on its way.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// The processes that each DEA has instances of.
-    deas: BTreeMap<String, BTreeSet<String>>,
+    /// When each DEA was heard, and the processes that it has instances of.
+    deas: BTreeMap<String, (Tick, BTreeSet<String>)>,
     /// By process, what each DEA said of it, and when.
     heard: BTreeMap<String, BTreeMap<String, (Tick, Vec<Instance>)>>,
     /// By process, what was asked for and when.
@@ -51,8 +51,9 @@ pub struct Observed {
 type Instance = (String, u32);
 
 impl Observed {
-    /// Notes what a DEA says that it runs. It names all that it has.
-    pub fn heard(&mut self, heartbeat: &Heartbeat, now: Tick) {
+    /// Notes what a DEA says that it runs. It names all that it has. Returns whether it is new, or was
+    /// away.
+    pub fn heard(&mut self, heartbeat: &Heartbeat, now: Tick) -> bool {
         let mut told: BTreeMap<&str, Vec<Instance>> = BTreeMap::new();
         for beat in &heartbeat.droplets {
             let instance = (beat.version.clone(), beat.index);
@@ -61,18 +62,22 @@ impl Observed {
             }
             told.entry(&beat.droplet).or_default().push(instance);
         }
+        let known = self.deas.get(&heartbeat.dea);
+        let was_here = known.is_some_and(|(at, _)| now.since(*at) < HEARTBEAT_LIFETIME);
         self.left(&heartbeat.dea);
         let processes = told.keys().map(|process| (*process).to_owned()).collect();
-        self.deas.insert(heartbeat.dea.clone(), processes);
+        self.deas.insert(heartbeat.dea.clone(), (now, processes));
         for (process, instances) in told {
             let deas = self.heard.entry(process.to_owned()).or_default();
             deas.insert(heartbeat.dea.clone(), (now, instances));
         }
+        !was_here
     }
 
     /// Notes that a DEA has ended, and its instances with it.
     pub fn left(&mut self, dea: &str) {
-        for process in self.deas.remove(dea).unwrap_or_default() {
+        let (_, processes) = self.deas.remove(dea).unwrap_or_default();
+        for process in processes {
             if let Some(deas) = self.heard.get_mut(&process) {
                 deas.remove(dea);
                 if deas.is_empty() {
@@ -104,7 +109,11 @@ impl Observed {
     /// Returns the processes that a DEA has instances of.
     #[must_use]
     pub fn of_dea(&self, dea: &str) -> Vec<String> {
-        self.deas.get(dea).into_iter().flatten().cloned().collect()
+        let known = self.deas.get(dea).into_iter();
+        known
+            .flat_map(|(_, processes)| processes)
+            .cloned()
+            .collect()
     }
 
     /// Returns what is to be done until the process is as desired: first what stops, then what
@@ -214,7 +223,7 @@ mod tests {
 
     fn observed(running: &[(&str, u32)]) -> Observed {
         let mut observed = Observed::default();
-        observed.heard(&heartbeat(running), NOW);
+        assert!(observed.heard(&heartbeat(running), NOW));
         observed
     }
 
@@ -279,7 +288,9 @@ mod tests {
         gone.left("d");
         assert_eq!(told(&gone.plan(&wanted, NOW)), ["start 0"]);
         let mut silent = observed(&[("1", 0)]);
+        assert!(!silent.heard(&heartbeat(&[("1", 0)]), NOW));
         let late = NOW.plus(HEARTBEAT_LIFETIME);
+        assert!(silent.clone().heard(&heartbeat(&[]), late));
         assert_eq!(told(&silent.plan(&wanted, late)), ["start 0"]);
     }
 

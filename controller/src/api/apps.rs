@@ -351,6 +351,19 @@ async fn delete(call: Call, Path(guid): Path<String>) -> Answer {
     call.job("app.delete", deleted).await
 }
 
+/// Deletes the apps whose `column` has that value, so that nothing of them goes on running.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn delete_apps(call: &Call, column: &str, value: &str) -> Result<(), Refusal> {
+    let found = call.api.storage.find_all(&AppRow::LISTING, column, [value]);
+    let apps: Vec<AppRow> = found.await?;
+    for app in apps {
+        delete_app(call, &app).await?;
+    }
+    Ok(())
+}
+
 async fn delete_app(call: &Call, row: &AppRow) -> Result<(), Refusal> {
     let storage = &call.api.storage;
     let processes = storage.processes_of(&row.guid).await?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
+use super::apps::delete_apps;
 use super::body::Body;
 use super::call::{Call, now};
 use super::domains::DomainResource;
@@ -201,6 +202,7 @@ async fn delete(call: Call, Path(guid): Path<String>) -> Answer {
     let row = call.organization(&guid, Action::ReadOrganization).await?;
     let place = Place::Organization(&row.guid);
     call.check(Action::AdministerOrganizations, place, "Organization")?;
+    delete_apps(&call, "s.organization_guid", &row.guid).await?;
     call.delete("organizations", &row.guid, "organization.delete")
         .await
 }

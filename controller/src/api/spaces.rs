@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::answer::{Answer, created, ok};
+use super::apps::delete_apps;
 use super::body::Body;
 use super::call::{Call, now, place};
 use super::links::Links;
@@ -183,6 +184,7 @@ async fn delete(call: Call, Path(guid): Path<String>) -> Answer {
     let row = call.space(&guid, Action::ReadSpace).await?;
     let organization = Place::Organization(&row.organization_guid);
     call.check(Action::AdministerSpaces, organization, "Space")?;
+    delete_apps(&call, "a.space_guid", &row.guid).await?;
     call.delete("spaces", &row.guid, "space.delete").await
 }
 

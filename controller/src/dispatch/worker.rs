@@ -20,6 +20,8 @@ use crate::storage::{AppRow, DropletRow, ProcessRow, StorageError};
 
 /// How long DEAs have after our start to say what they run.
 const GRACE: Duration = Duration::from_secs(4);
+/// Processes that are looked at before DEAs are listened to again.
+const AT_ONCE: usize = 100;
 /// How often what found no place is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -105,9 +107,6 @@ fn advertised(dispatch: &Dispatch, advert: Option<Advertisement>) {
     let dea = advert.id.clone();
     if known.pool.heard(advert, now) {
         tracing::info!(dea, "dea-found");
-        // It may run what was stopped while it was away.
-        let runs = known.observed.of_dea(&dea);
-        known.changed.extend(runs);
     }
 }
 
@@ -115,9 +114,8 @@ fn beaten(dispatch: &Dispatch, heartbeat: Option<Heartbeat>) {
     let Some(heartbeat) = heartbeat else { return };
     let now = dispatch.tick();
     let mut known = dispatch.known();
-    let before = known.observed.of_dea(&heartbeat.dea);
-    known.observed.heard(&heartbeat, now);
-    if before.is_empty() {
+    if known.observed.heard(&heartbeat, now) {
+        // It may run what was stopped while it was away.
         let runs = known.observed.of_dea(&heartbeat.dea);
         known.changed.extend(runs);
     }
@@ -142,10 +140,12 @@ async fn work(api: &Api) {
     let dispatch = &api.dispatch;
     let (changed, rerouted) = {
         let mut known = dispatch.known();
-        (
-            mem::take(&mut known.changed),
-            mem::take(&mut known.rerouted),
-        )
+        let mut changed = mem::take(&mut known.changed);
+        if let Some(next) = changed.iter().nth(AT_ONCE).cloned() {
+            known.changed = changed.split_off(&next);
+            dispatch.work.notify_one();
+        }
+        (changed, mem::take(&mut known.rerouted))
     };
     for process in changed {
         if let Err(error) = converge(api, &process).await {

@@ -84,7 +84,15 @@ impl Storage {
         space: &str,
         name: &str,
     ) -> Result<Option<AppRow>, StorageError> {
-        let named: Vec<AppRow> = self.find_all(&AppRow::LISTING, "a.name", [name]).await?;
-        Ok(named.into_iter().find(|app| app.space_guid == space))
+        let guid: Option<String> =
+            sqlx::query_scalar("SELECT guid FROM apps WHERE space_guid = $1 AND name = $2")
+                .bind(space)
+                .bind(name)
+                .fetch_optional(self.read())
+                .await?;
+        match guid {
+            Some(guid) => self.find(&AppRow::LISTING, &guid).await,
+            None => Ok(None),
+        }
     }
 }

@@ -14,10 +14,12 @@ use protocol::bus::output::{LOGS, OutputLine};
 use protocol::bus::staging::{
     STAGING_ID_START, StagingFailure, StagingFault, StagingReply, StagingRequest, StagingStage,
 };
-use tests_kit::eventually;
 
 /// How often it says what it runs.
 const BEAT: Duration = Duration::from_millis(200);
+/// How long a test waits for what should be, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a DEA was told, and what it makes of it.
 #[derive(Debug, Default)]
@@ -55,7 +57,10 @@ impl FakeDea {
     /// Joins the bus at `port`. It leaves with `tasks`.
     pub(crate) async fn join(tasks: &mut Tasks, id: &str, port: u16, staging: Staging) -> Self {
         let bus = Bus::connect(&Options {
-            servers: vec![Server::new("127.0.0.1", port)],
+            servers: vec![Server {
+                host: "127.0.0.1".to_owned(),
+                port,
+            }],
             ..Options::default()
         });
         let dea = Self {
@@ -90,11 +95,16 @@ impl FakeDea {
 
     /// Waits until these indices run of a process, and no others.
     pub(crate) async fn until_runs(&self, process: &str, indices: &[u32]) {
-        let (dea, process, wanted) = (self.clone(), process.to_owned(), indices.to_vec());
-        let waiting = tokio::task::spawn_blocking(move || {
-            eventually("instances", || dea.indices(&process) == wanted);
-        });
-        waiting.await.unwrap();
+        self.until(|dea| dea.indices(process) == indices).await;
+    }
+
+    /// Waits until `is_so`.
+    pub(crate) async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", self.told);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn run(&self) {
@@ -123,8 +133,14 @@ impl FakeDea {
     fn stop(&self, stop: &StopInstances) {
         let is_meant = |start: &StartInstance| {
             start.droplet == stop.droplet
-                && stop.version.as_ref().is_none_or(|version| *version == start.version)
-                && stop.indices.as_ref().is_none_or(|all| all.contains(&start.index))
+                && stop
+                    .version
+                    .as_ref()
+                    .is_none_or(|version| *version == start.version)
+                && stop
+                    .indices
+                    .as_ref()
+                    .is_none_or(|all| all.contains(&start.index))
         };
         let mut told = self.told.lock().unwrap();
         told.running.retain(|(_, start)| !is_meant(start));
@@ -156,8 +172,8 @@ impl FakeDea {
                 droplets,
             };
             // While nobody is there, nobody hears it.
-            let _ = self.bus.publish(&DEA_HEARTBEAT, &heartbeat).await;
-            let _ = self.bus.publish(&DEA_ADVERTISE, &advert).await;
+            let told = self.bus.publish(&DEA_HEARTBEAT, &heartbeat).await;
+            drop(told.and(self.bus.publish(&DEA_ADVERTISE, &advert).await));
             tokio::time::sleep(BEAT).await;
         }
     }
@@ -233,7 +249,9 @@ impl FakeDea {
         assert_eq!(package.status(), 200);
         let package = package.bytes().await.unwrap();
         self.told.lock().unwrap().package = package.len();
-        let cache = reqwest::get(&request.buildpack_cache_download_uri).await.unwrap();
+        let cache = reqwest::get(&request.buildpack_cache_download_uri)
+            .await
+            .unwrap();
         assert!([200, 404].contains(&cache.status().as_u16()));
         let client = reqwest::Client::new();
         for uri in [&request.upload_uri, &request.buildpack_cache_upload_uri] {
