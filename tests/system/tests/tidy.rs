@@ -44,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "bus",
             "component",
+            "component-core",
             "controller-core",
             "protocol",
             "router-registrar",
@@ -99,14 +100,7 @@ const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("dea-core", &["serde", "serde_json", "time"]),
     (
         "controller-core",
-        &[
-            "base64",
-            "serde",
-            "serde-saphyr",
-            "serde_json",
-            "thiserror",
-            "time",
-        ],
+        &["base64", "serde", "serde-saphyr", "serde_json", "thiserror"],
     ),
     (
         "router-core",
