@@ -4,6 +4,7 @@
 //! be with what runs, process by process, so that it never matters how often it is told. What it knows of
 //! DEAs is what it hears; nothing of it is stored.
 
+mod prune;
 mod staging;
 mod start;
 mod worker;
@@ -24,6 +25,7 @@ use tokio::sync::Notify;
 use crate::api::call::now;
 use crate::storage::{AppRow, ProcessRow};
 
+pub(crate) use self::staging::settle;
 pub(crate) use self::start::application;
 pub(crate) use self::worker::run;
 
@@ -49,6 +51,8 @@ struct Known {
     rerouted: BTreeSet<String>,
     /// Builds that nobody stages yet.
     builds: BTreeSet<String>,
+    /// Apps whose staging shall end, which nobody could be told yet.
+    unstaged: BTreeSet<String>,
     /// Processes of which an instance finds no place, and why.
     short: BTreeMap<String, String>,
 }
@@ -88,7 +92,8 @@ impl Dispatch {
             task_id: None,
         };
         if let Err(error) = self.bus.publish(&STAGING_STOP, &message).await {
-            tracing::warn!(%error, app, "staging-not-stopped");
+            tracing::info!(%error, app, "staging-not-stopped-yet");
+            self.known().unstaged.insert(app.to_owned());
         }
     }
 

@@ -57,6 +57,7 @@ pub async fn serve(started: Started<Config>, mut orders: Orders) -> Result<(), B
         None => Bus::in_memory(&Hub::new(), DELIVERIES),
     };
     let api = Arc::new(open(config, bus.clone()).await?);
+    dispatch::settle(&api).await;
     let mut tasks = Tasks::new();
     let auth = Arc::new(Auth::new(api.config.admin_user.as_ref()));
     let figures = || Exposition::default().into_text();

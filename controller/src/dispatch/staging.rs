@@ -10,6 +10,7 @@ use protocol::bus::staging::{
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::prune::prune;
 use crate::api::Api;
 use crate::api::call::now;
 use crate::blobs::BlobKind;
@@ -26,7 +27,7 @@ const WATCH: Duration = Duration::from_secs(1);
 const ANSWERS: usize = 2;
 
 /// Fails the builds that were being staged when the controller ended: nobody hears their answers.
-pub(super) async fn settle(api: &Api) {
+pub(crate) async fn settle(api: &Api) {
     let builds = match api.storage.staging_builds(None).await {
         Ok(builds) => builds,
         Err(error) => {
@@ -50,8 +51,10 @@ pub(super) async fn stage(api: &Api, guid: &str) {
         api.storage.find(&BuildRow::LISTING, guid).await;
     match found {
         Ok(Some(build)) if build.state == "STAGING" => {
+            let app = build.app_guid.clone();
             let outcome = attempt(api, &build).await;
             finish(api, build, outcome).await;
+            prune(api, &app).await;
         }
         Ok(_) => {}
         Err(error) => tracing::error!(%error, build = guid, "build-not-read"),

@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
-use bus::{BusError, Subscription};
+use bus::{BusError, Event, Subscription};
 use component::tasks::Tasks;
 use controller_core::placement::Need;
 use controller_core::plan::{Desired, Step};
@@ -55,8 +55,7 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
     let mut stagings = Tasks::new();
     let mut retry: Interval = interval(RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    staging::settle(&api).await;
-    ask(dispatch).await;
+    let mut events = dispatch.bus.events();
     let mut grace = Box::pin(sleep(GRACE));
     let mut is_settled = false;
     loop {
@@ -67,8 +66,9 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
             },
             beat = heard.heartbeats.next() => beaten(dispatch, beat.and_then(|beat| beat.decode().ok())),
             goodbye = heard.goodbyes.next() => left(dispatch, goodbye.and_then(|one| one.decode().ok())),
+            Some(event) = events.next() => happened(dispatch, event).await,
             () = dispatch.work.notified() => {}
-            _ = retry.tick() => again(dispatch),
+            _ = retry.tick() => retry_short(dispatch),
             () = &mut grace, if !is_settled => {
                 is_settled = true;
                 match api.storage.started_processes().await {
@@ -88,6 +88,23 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
         if is_settled {
             work(&api).await;
         }
+    }
+}
+
+/// Catches up when the bus is there, for the first time or again.
+async fn happened(dispatch: &Dispatch, event: Event) {
+    match event {
+        Event::Connected { server, again } => {
+            tracing::info!(%server, again, "bus-connected");
+            ask(dispatch).await;
+            let unstaged = mem::take(&mut dispatch.known().unstaged);
+            for app in unstaged {
+                dispatch.stop_staging(&app).await;
+            }
+            retry_short(dispatch);
+        }
+        Event::Disconnected { reason } => tracing::warn!(%reason, "bus-lost"),
+        other => tracing::debug!(?other, "bus-event"),
     }
 }
 
@@ -130,7 +147,7 @@ fn left(dispatch: &Dispatch, goodbye: Option<Goodbye>) {
 }
 
 /// Has what found no place looked at again.
-fn again(dispatch: &Dispatch) {
+fn retry_short(dispatch: &Dispatch) {
     let mut known = dispatch.known();
     let short: Vec<String> = known.short.keys().cloned().collect();
     known.changed.extend(short);

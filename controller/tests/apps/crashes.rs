@@ -1,5 +1,7 @@
 //! The controller ends at any time, and nothing that was promised is lost.
 
+use std::time::Duration;
+
 use cf_driver::commands::{Push, scale};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -113,5 +115,40 @@ fn what_finds_no_place_waits_for_one() {
             .await
             .unwrap();
         dea.until_runs(&app, &[0]).await;
+    });
+}
+
+/// When the controller is ended during a push, in milliseconds after its beginning.
+const POINTS: [u64; 6] = [5, 40, 120, 300, 900, 3_100];
+
+#[test]
+fn a_push_may_be_ended_anywhere_and_done_again() {
+    with_cloud("ends of the controller", async |mut cloud: Cloud| {
+        let dea = cloud.dea(Staging::Succeeds).await;
+        let space = cloud.space.clone();
+        let push = Push::new("quill", cloud.files.path());
+        let mut known = None;
+        for point in POINTS {
+            let end = tokio::time::sleep(Duration::from_millis(point));
+            tokio::select! {
+                // How far it came does not matter.
+                pushed = push.run(&mut cloud.session, &space) => drop(pushed),
+                () = end => {}
+            }
+            let before = cloud.session.find_app("quill", &space).await.ok();
+            cloud.crash_and_restart().await;
+            let after = cloud.session.find_app("quill", &space).await.ok();
+            let (before, after) = (before.map(|app| app.guid), after.map(|app| app.guid));
+            assert_eq!(before, after, "what was told is there");
+            assert!(known.is_none() || known == after, "what was there stays");
+            known = after;
+        }
+        let pushed = push.run(&mut cloud.session, &space).await.unwrap();
+        let app = pushed.summary.app.guid;
+        dea.until_runs(&app, &[0]).await;
+        let running = dea.told.lock().unwrap().running.len();
+        assert_eq!(running, 1, "no orphan");
+        let apps = cloud.session.apps(&space).await.unwrap();
+        assert_eq!((apps.len(), Some(&apps[0].guid)), (1, known.as_ref()));
     });
 }

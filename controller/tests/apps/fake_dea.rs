@@ -245,18 +245,14 @@ impl FakeDea {
                 ..done
             };
         }
-        let package = reqwest::get(&request.download_uri).await.unwrap();
-        assert_eq!(package.status(), 200);
-        let package = package.bytes().await.unwrap();
-        self.told.lock().unwrap().package = package.len();
-        let cache = reqwest::get(&request.buildpack_cache_download_uri)
-            .await
-            .unwrap();
-        assert!([200, 404].contains(&cache.status().as_u16()));
-        let client = reqwest::Client::new();
-        for uri in [&request.upload_uri, &request.buildpack_cache_upload_uri] {
-            let sent = client.post(uri).body("a droplet").send().await.unwrap();
-            assert_eq!(sent.status(), 201);
+        if let Err(error) = self.move_blobs(request).await {
+            return StagingReply {
+                error_info: Some(StagingFailure {
+                    kind: StagingFault::StagingError,
+                    message: error.to_string(),
+                }),
+                ..done
+            };
         }
         let types = [("web", "./run"), ("worker", "./work")];
         let types = types.map(|(kind, command)| (kind.to_owned(), command.to_owned()));
@@ -266,6 +262,22 @@ impl FakeDea {
             droplet_sha256: Some("ab".repeat(32)),
             ..done
         }
+    }
+
+    /// Fetches what staging needs, and brings what it makes.
+    async fn move_blobs(&self, request: &StagingRequest) -> reqwest::Result<()> {
+        let package = reqwest::get(&request.download_uri)
+            .await?
+            .error_for_status()?;
+        self.told.lock().unwrap().package = package.bytes().await?.len();
+        let cache = reqwest::get(&request.buildpack_cache_download_uri).await?;
+        assert!([200, 404].contains(&cache.status().as_u16()));
+        let client = reqwest::Client::new();
+        for uri in [&request.upload_uri, &request.buildpack_cache_upload_uri] {
+            let sent = client.post(uri).body("a droplet").send().await?;
+            assert_eq!(sent.error_for_status()?.status(), 201);
+        }
+        Ok(())
     }
 }
 
