@@ -26,6 +26,10 @@ command -v dockerd >/dev/null || fail "dockerd is missing: apt-get install docke
 # Before the engine starts: else it forbids forwarding between all other interfaces of this machine.
 sysctl -qw net.ipv4.ip_forward=1
 
+# Packets from app to app stay on the bridge; without this no rule sees them.
+sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null ||
+    printf 'engine: net.bridge.bridge-nf-call-iptables cannot be set: apps may reach each other\n' >&2
+
 if ! ip link show "$bridge" >/dev/null 2>&1; then
     ip link add "$bridge" type bridge
     ip address add "$subnet" dev "$bridge"

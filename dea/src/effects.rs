@@ -101,6 +101,7 @@ fn spec(node: &Node, instance: &Instance, image: &str, start_command: &str) -> C
         cpu_shares: resources::cpu_shares(order.limits.mem),
         pids: node.config.processes,
         nofile: order.limits.fds,
+        binds: Vec::new(),
     }
 }
 

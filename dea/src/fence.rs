@@ -1,57 +1,48 @@
-//! The fence: containers on the engine of this node.
+//! The fence: containers on the engine of this node, each with limits that hold, and a disk of its own.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+mod archive;
+mod body;
+mod disk;
+mod egress;
+mod lines;
+mod options;
+mod seccomp;
+
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HostConfig, ResourcesUlimits};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StatsOptionsBuilder, UploadToContainerOptionsBuilder,
-    WaitContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StatsOptionsBuilder, WaitContainerOptions,
 };
-use bollard::{API_DEFAULT_VERSION, Docker, body_try_stream};
+use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
-use component::yaml::Keys;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use protocol::bus::output::Stream as StreamName;
-use time::OffsetDateTime;
+
+pub use self::archive::FileStream;
+use self::body::Hardening;
+use self::disk::Disks;
+pub use self::options::FenceOptions;
 
 /// The label of everything that is made here, with its kind.
 const OUR_LABEL: &str = "switchyard.kind";
-
-/// How the engine is reached, and what containers may do.
-#[derive(Clone, Debug)]
-pub struct FenceOptions {
-    /// The engine's socket.
-    pub socket: PathBuf,
-}
+/// The label with the name of a container's disk.
+const DISK_LABEL: &str = "switchyard.disk";
+/// How long the engine may take for one answer, in seconds.
+const PATIENCE: u64 = 600;
 
 /// A handle on one engine. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Fence {
     engine: Docker,
-}
-
-impl Default for FenceOptions {
-    fn default() -> Self {
-        Self {
-            socket: "/run/switchyard/docker.sock".into(),
-        }
-    }
-}
-
-impl FenceOptions {
-    pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
-        keys.title("Containers");
-        keys.section("engine", "The container engine.", |keys| {
-            keys.key("socket", "Its socket.", &mut self.socket);
-        });
-    }
+    options: Arc<FenceOptions>,
+    hardening: Arc<Hardening>,
+    disks: Disks,
 }
 
 /// A container's id, as the engine gives it.
@@ -82,6 +73,8 @@ pub struct ContainerSpec {
     pub pids: u64,
     /// Open files of each process at most.
     pub nofile: u64,
+    /// Files of the node that it may read.
+    pub binds: Vec<(PathBuf, String)>,
 }
 
 /// What a container is for; it decides which addresses the container may reach.
@@ -160,67 +153,72 @@ pub enum FenceError {
 }
 
 impl Fence {
-    /// Connects to the engine.
+    /// Connects to the engine, puts the rules for packets in force, and removes disks that no container
+    /// has.
+    ///
+    /// # Errors
+    /// The engine is not there, or a part of the fence cannot be had: then no container is made.
     pub async fn connect(options: &FenceOptions) -> Result<Self, FenceError> {
         let socket = options.socket.to_string_lossy();
-        let engine = Docker::connect_with_unix(&socket, 600, API_DEFAULT_VERSION)?;
+        let engine = Docker::connect_with_unix(&socket, PATIENCE, API_DEFAULT_VERSION)?;
         let engine = engine.negotiate_version().await?;
-        Ok(Self { engine })
+        let info = engine.info().await?;
+        let hardening = Hardening::open(options, info.docker_root_dir.as_deref())?;
+        egress::apply(options).await?;
+        let fence = Self {
+            engine,
+            options: Arc::new(options.clone()),
+            hardening: Arc::new(hardening),
+            disks: Disks::open(&options.disks, options.files)?,
+        };
+        fence.forget_disks().await?;
+        Ok(fence)
     }
 
-    /// Makes a container.
+    async fn forget_disks(&self) -> Result<(), FenceError> {
+        let owned = self.list().await?;
+        let kept: Vec<&str> = owned
+            .iter()
+            .filter_map(|one| Some(one.labels.get(DISK_LABEL)?.as_str()))
+            .collect();
+        for name in self.disks.names() {
+            if !kept.contains(&name.as_str()) {
+                tracing::info!(disk = name, "disk-removed");
+                self.disks.remove(&name).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a container and its disk.
+    ///
+    /// # Errors
+    /// As the engine says; nothing is left then.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, FenceError> {
-        let kind = match spec.kind {
-            Kind::Running => "running",
-            Kind::Staging => "staging",
+        let owner = self.hardening.owner();
+        let disk = self.disks.make(&spec.name, spec.disk_mib, owner).await;
+        let made = match disk {
+            Ok(disk) => {
+                let body = self.hardening.body(spec, &disk);
+                let options = CreateContainerOptionsBuilder::default().name(&spec.name);
+                let made = self.engine.create_container(Some(options.build()), body);
+                made.await.map_err(FenceError::from)
+            }
+            Err(error) => Err(error),
         };
-        let mut labels: HashMap<String, String> = spec.labels.clone().into_iter().collect();
-        labels.insert(OUR_LABEL.to_owned(), kind.to_owned());
-        let bytes = i64::try_from(spec.memory_mib << 20).unwrap_or(i64::MAX);
-        let nofile = i64::try_from(spec.nofile).unwrap_or(i64::MAX);
-        let host = HostConfig {
-            memory: Some(bytes),
-            memory_swap: Some(bytes),
-            cpu_shares: i64::try_from(spec.cpu_shares).ok(),
-            pids_limit: i64::try_from(spec.pids).ok(),
-            cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
-            ulimits: Some(vec![ResourcesUlimits {
-                name: Some("nofile".to_owned()),
-                soft: Some(nofile),
-                hard: Some(nofile),
-            }]),
-            ..HostConfig::default()
-        };
-        let body = ContainerCreateBody {
-            image: Some(spec.image.clone()),
-            cmd: Some(spec.command.clone()),
-            env: Some(spec.env.clone()),
-            labels: Some(labels),
-            user: Some("2000:2000".to_owned()),
-            host_config: Some(host),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::default().name(&spec.name);
-        let made = self.engine.create_container(Some(options.build()), body);
-        Ok(made.await?.id)
-    }
-
-    /// Unpacks an archive, plain or gzipped, into a directory of the container.
-    pub async fn put(
-        &self,
-        id: &ContainerId,
-        directory: &str,
-        archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
-    ) -> Result<(), FenceError> {
-        let options = UploadToContainerOptionsBuilder::default().path(directory);
-        let put =
-            self.engine
-                .upload_to_container(id, Some(options.build()), body_try_stream(archive));
-        Ok(put.await?)
+        match made {
+            Ok(made) => Ok(made.id),
+            Err(error) => {
+                self.disks.remove(&spec.name).await;
+                Err(error)
+            }
+        }
     }
 
     /// Starts it, and returns its address; an unspecified one says that it has ended already.
+    ///
+    /// # Errors
+    /// As the engine says.
     pub async fn start(&self, id: &ContainerId) -> Result<IpAddr, FenceError> {
         self.engine
             .start_container(id, None::<StartContainerOptions>)
@@ -229,6 +227,8 @@ impl Fence {
             .engine
             .inspect_container(id, None::<InspectContainerOptions>)
             .await?;
+        let labels = known.config.and_then(|config| config.labels);
+        let kind = labels.and_then(|labels| Kind::from_label(labels.get(OUR_LABEL)?));
         let networks = known
             .network_settings
             .and_then(|settings| settings.networks);
@@ -236,7 +236,9 @@ impl Fence {
             .into_iter()
             .flatten()
             .find_map(|(_, network)| network.ip_address?.parse().ok());
-        Ok(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()))
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        egress::admit(&self.options, address, kind.unwrap_or_default()).await?;
+        Ok(address)
     }
 
     /// Waits for its end.
@@ -273,34 +275,30 @@ impl Fence {
             .await?)
     }
 
-    /// Removes it.
+    /// Removes it, running or not, and its disk.
+    ///
+    /// # Errors
+    /// [`FenceError::Gone`] when it was removed before; its disk goes with the next connection.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), FenceError> {
+        let disk = self.disk(id).await?;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true);
-        Ok(self
+        let removed = self
             .engine
             .remove_container(id, Some(options.build()))
-            .await?)
+            .await;
+        if let Some(disk) = disk {
+            self.disks.remove(&disk).await;
+        }
+        Ok(removed?)
     }
 
-    /// Its output after `since_nanos`.
-    pub fn lines(
-        &self,
-        id: &ContainerId,
-        since_nanos: Option<i64>,
-    ) -> impl Stream<Item = Result<ContainerLine, FenceError>> + Send + 'static {
-        let mut options = LogsOptionsBuilder::default()
-            .stdout(true)
-            .stderr(true)
-            .follow(true)
-            .timestamps(true);
-        if let Some(since) = since_nanos {
-            options = options.since(i32::try_from(since / 1_000_000_000).unwrap_or(i32::MAX));
-        }
-        let (engine, id) = (self.engine.clone(), id.clone());
-        let lines = engine.logs(&id, Some(options.build()));
-        let lines: std::pin::Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>> =
-            Box::pin(lines);
-        lines.map(|line| Ok(read(line?)))
+    async fn disk(&self, id: &ContainerId) -> Result<Option<String>, FenceError> {
+        let known = self
+            .engine
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await?;
+        let labels = known.config.and_then(|config| config.labels);
+        Ok(labels.and_then(|mut labels| labels.remove(DISK_LABEL)))
     }
 
     /// What it uses.
@@ -310,11 +308,20 @@ impl Fence {
         let mut stats = std::pin::pin!(stats);
         let stats = stats.next().await.ok_or(FenceError::Gone)??;
         let cpu = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage);
-        let memory = stats.memory_stats.and_then(|memory| memory.usage);
+        let memory = stats.memory_stats.map_or(0, |memory| {
+            let inactive = memory.stats.and_then(|stats| {
+                // By the names of cgroup 1 and 2.
+                let names = ["total_inactive_file", "inactive_file"];
+                names.iter().find_map(|name| stats.get(*name).copied())
+            });
+            let used = memory.usage.unwrap_or(0);
+            used.saturating_sub(inactive.unwrap_or(0))
+        });
+        let disk = self.disk(id).await?;
         Ok(ContainerUsage {
             cpu_nanos: cpu.unwrap_or(0),
-            memory: memory.unwrap_or(0),
-            disk: 0,
+            memory,
+            disk: disk.map_or(0, |disk| self.disks.used(&disk)),
         })
     }
 
@@ -338,22 +345,18 @@ impl Fence {
     }
 }
 
-fn read(line: LogOutput) -> ContainerLine {
-    let stream = match line {
-        LogOutput::StdErr { .. } => StreamName::Stderr,
-        _ => StreamName::Stdout,
-    };
-    let bytes = line.into_bytes();
-    let stamp = bytes.iter().position(|byte| *byte == b' ').unwrap_or(0);
-    let text = String::from_utf8_lossy(&bytes[..stamp]).into_owned();
-    let at = OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339);
-    let at_nanos = at.map_or(0, |at| {
-        i64::try_from(at.unix_timestamp_nanos()).unwrap_or(0)
-    });
-    ContainerLine {
-        at_nanos,
-        stream,
-        bytes: bytes.slice((stamp + 1).min(bytes.len())..),
+impl Kind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Staging => "staging",
+        }
+    }
+
+    fn from_label(label: &str) -> Option<Self> {
+        [Self::Running, Self::Staging]
+            .into_iter()
+            .find(|kind| kind.label() == label)
     }
 }
 

@@ -78,7 +78,12 @@ impl Engine {
 
     /// What a DEA has to know of it, as YAML.
     pub(crate) fn yaml(&self) -> String {
-        format!("engine: {{socket: '{}'}}", self.socket().display())
+        format!(
+            "engine: {{socket: '{}', bridge: {}, disks: '{}'}}",
+            self.socket().display(),
+            self.variables.bridge,
+            self.path("disks").display()
+        )
     }
 
     /// What its command line prints; none when it fails.
@@ -169,7 +174,8 @@ impl Variables {
             .env("ENGINE_STATE", &self.state)
             .env("ENGINE_RUN", &self.run)
             .env("ENGINE_BRIDGE", &self.bridge)
-            .env("ENGINE_SUBNET", &self.subnet);
+            .env("ENGINE_SUBNET", &self.subnet)
+            .env("ENGINE_DISKS", self.state.with_file_name("disks"));
         command
     }
 }
