@@ -47,14 +47,35 @@ struct Known {
     observed: Observed,
     /// Processes to look at. Their number bounds the set.
     changed: BTreeSet<String>,
+    /// Processes to look at when the clock turns.
+    later: BTreeSet<String>,
     /// Apps whose routes are others now.
     rerouted: BTreeSet<String>,
     /// Builds that nobody stages yet.
     builds: BTreeSet<String>,
+    /// Builds that are being staged.
+    staging: BTreeSet<String>,
     /// Apps whose staging shall end, which nobody could be told yet.
     unstaged: BTreeSet<String>,
     /// Processes of which an instance finds no place, and why.
     short: BTreeMap<String, String>,
+}
+
+/// A change of what shall run, from before it is written until it is told.
+#[derive(Debug)]
+pub(crate) struct Intent<'a> {
+    dispatch: &'a Dispatch,
+    processes: Vec<String>,
+}
+
+impl Drop for Intent<'_> {
+    fn drop(&mut self) {
+        let mut known = self.dispatch.known();
+        known.later.extend(self.processes.iter().cloned());
+        known.changed.extend(self.processes.drain(..));
+        drop(known);
+        self.dispatch.work.notify_one();
+    }
 }
 
 impl Dispatch {
@@ -67,10 +88,14 @@ impl Dispatch {
         }
     }
 
-    /// Says that these processes shall be otherwise than before, or not at all.
-    pub(crate) fn changed(&self, processes: impl IntoIterator<Item = String>) {
-        self.known().changed.extend(processes);
-        self.work.notify_one();
+    /// Says that these processes are about to be otherwise than before, or not at all. They are looked at
+    /// when the value is dropped, and once more a little later: a request that is given up while its
+    /// change is being written leaves open when it is written.
+    pub(crate) fn intent(&self, processes: impl IntoIterator<Item = String>) -> Intent<'_> {
+        Intent {
+            dispatch: self,
+            processes: processes.into_iter().collect(),
+        }
     }
 
     /// Says that other routes lead to an app.

@@ -58,6 +58,7 @@ async fn run(call: &Call, guid: &str, anew: bool) -> Answer {
         return ok(AppResource::new(&app, &call.links));
     }
     let processes = call.api.storage.processes_of(guid).await?;
+    let _intent = call.api.dispatch.intent(guids(&processes));
     app.state = "STARTED".to_owned();
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
@@ -68,7 +69,7 @@ async fn run(call: &Call, guid: &str, anew: bool) -> Answer {
     } else {
         "audit.app.start"
     };
-    told(call, &app, event, processes).await
+    told(call, &app, event).await
 }
 
 async fn stop(call: Call, Path(guid): Path<String>) -> Answer {
@@ -78,17 +79,21 @@ async fn stop(call: Call, Path(guid): Path<String>) -> Answer {
         return ok(AppResource::new(&app, &call.links));
     }
     let processes = call.api.storage.processes_of(&guid).await?;
+    let _intent = call.api.dispatch.intent(guids(&processes));
     app.state = "STOPPED".to_owned();
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
     change.commit().await.map_err(StorageError::from)?;
-    told(&call, &app, "audit.app.stop", processes).await
+    told(&call, &app, "audit.app.stop").await
+}
+
+fn guids(processes: &[ProcessRow]) -> Vec<String> {
+    let guids = processes.iter().map(|process| process.guid.clone());
+    guids.collect()
 }
 
 /// Tells everybody that an app has another state, and the client how it is now.
-async fn told(call: &Call, app: &AppRow, event: &str, processes: Vec<ProcessRow>) -> Answer {
-    let guids = processes.into_iter().map(|process| process.guid);
-    call.api.dispatch.changed(guids);
+async fn told(call: &Call, app: &AppRow, event: &str) -> Answer {
     call.note_app(event, app).await;
     let said = format!("Updated app with guid {} ({})", app.guid, app.state);
     call.api.dispatch.say(app, &said).await;

@@ -373,11 +373,12 @@ async fn delete_app(call: &Call, row: &AppRow) -> Result<(), Refusal> {
     let droplets: Vec<DropletRow> = storage
         .find_all(&DropletRow::LISTING, "d.app_guid", [&row.guid])
         .await?;
+    let guids = processes.into_iter().map(|process| process.guid);
+    let intent = call.api.dispatch.intent(guids);
     storage.delete("apps", &row.guid).await?;
+    drop(intent);
     call.note_app("audit.app.delete-request", row).await;
     call.api.dispatch.stop_staging(&row.guid).await;
-    let guids = processes.into_iter().map(|process| process.guid);
-    call.api.dispatch.changed(guids);
     call.api.output.forget(&row.guid);
     let blobs = &call.api.blobs;
     for package in packages {

@@ -145,10 +145,10 @@ async fn change_process(
     let found = there.into_iter().find(|process| process.kind == kind);
     let limits = call.api.process_limits();
     let mut row = found.unwrap_or_else(|| ProcessRow::new(app, kind, &limits, now()));
+    let _intent = call.api.dispatch.intent([row.guid.clone()]);
     row.apply(wanted, now());
     Storage::save_process(&mut change, &row).await?;
     change.commit().await.map_err(StorageError::from)?;
-    call.api.dispatch.changed([row.guid]);
     Ok(())
 }
 

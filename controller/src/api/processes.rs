@@ -260,6 +260,7 @@ async fn changed(call: &Call, guid: &str, wanted: ProcessChange) -> Result<Proce
     let mut change = storage.change().await?;
     let found = storage.find(&ProcessRow::LISTING, guid);
     let mut row: ProcessRow = found.await?.ok_or(Fault::NotFound("Process"))?;
+    let _intent = call.api.dispatch.intent([guid.to_owned()]);
     row.apply(wanted, now());
     Storage::save_process(&mut change, &row).await?;
     change.commit().await.map_err(StorageError::from)?;
@@ -267,7 +268,6 @@ async fn changed(call: &Call, guid: &str, wanted: ProcessChange) -> Result<Proce
     if let Some(app) = app {
         call.note_app("audit.app.process.update", &app).await;
     }
-    call.api.dispatch.changed([row.guid.clone()]);
     Ok(row)
 }
 

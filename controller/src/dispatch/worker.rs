@@ -68,11 +68,11 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
             goodbye = heard.goodbyes.next() => left(dispatch, goodbye.and_then(|one| one.decode().ok())),
             Some(event) = events.next() => happened(dispatch, event).await,
             () = dispatch.work.notified() => {}
-            _ = retry.tick() => retry_short(dispatch),
+            _ = retry.tick() => turn(&api).await,
             () = &mut grace, if !is_settled => {
                 is_settled = true;
                 match api.storage.started_processes().await {
-                    Ok(all) => dispatch.changed(all),
+                    Ok(all) => dispatch.known().changed.extend(all),
                     Err(error) => tracing::error!(%error, "processes-not-read"),
                 }
             }
@@ -80,10 +80,12 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
                 tracing::debug!(?ended, "staging-ended");
             }
         }
-        let builds = mem::take(&mut dispatch.known().builds);
-        for build in builds {
+        for build in new_builds(dispatch) {
             let api = Shared::clone(&api);
-            stagings.spawn("staging", async move { staging::stage(&api, &build).await });
+            stagings.spawn("staging", async move {
+                staging::stage(&api, &build).await;
+                api.dispatch.known().staging.remove(&build);
+            });
         }
         if is_settled {
             work(&api).await;
@@ -146,11 +148,33 @@ fn left(dispatch: &Dispatch, goodbye: Option<Goodbye>) {
     known.observed.left(&goodbye.id);
 }
 
+/// Takes the builds that nobody stages yet. They count as being staged from now on.
+fn new_builds(dispatch: &Dispatch) -> Vec<String> {
+    let mut known = dispatch.known();
+    let builds = mem::take(&mut known.builds).into_iter();
+    builds
+        .filter(|build| known.staging.insert(build.clone()))
+        .collect()
+}
+
+/// Catches up with what requests wrote that were given up before they told it.
+async fn turn(api: &Api) {
+    retry_short(&api.dispatch);
+    match api.storage.staging_builds(None).await {
+        Ok(builds) => {
+            let guids = builds.into_iter().map(|build| build.guid);
+            api.dispatch.known().builds.extend(guids);
+        }
+        Err(error) => tracing::error!(%error, "builds-not-read"),
+    }
+}
+
 /// Has what found no place looked at again.
 fn retry_short(dispatch: &Dispatch) {
     let mut known = dispatch.known();
     let short: Vec<String> = known.short.keys().cloned().collect();
-    known.changed.extend(short);
+    let later = mem::take(&mut known.later);
+    known.changed.extend(short.into_iter().chain(later));
 }
 
 async fn work(api: &Api) {
