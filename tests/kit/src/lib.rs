@@ -14,6 +14,7 @@
 pub mod backend;
 pub mod bytes;
 pub mod client;
+pub mod engine;
 pub mod eventually;
 pub mod fault_proxy;
 pub mod free_address;
@@ -28,6 +29,7 @@ pub mod wire;
 
 pub use backend::{Backend, Conversation, script};
 pub use client::{Client, Response};
+pub use engine::Engine;
 pub use eventually::eventually;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use free_address::free_address;

@@ -65,6 +65,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tests-kit", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
     (
+        "tests-cloud",
+        &["component", "controller", "dea", "router"],
+    ),
+    (
         "tests-system",
         &[
             "bus",
@@ -85,6 +89,7 @@ const PROOF: &[&str] = &[
     "load-tests",
     "sample-app",
     "second-program",
+    "tests-cloud",
     "tests-kit",
     "tests-kit-router",
     "tests-system",
