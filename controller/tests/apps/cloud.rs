@@ -5,6 +5,10 @@ use std::future::Future;
 
 use cf_driver::session::Session;
 use component::tasks::Tasks;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tests_kit::{NatsProgram, NatsServer, Process, Program, TempDir};
 
 use crate::fake_dea::{FakeDea, Staging};
@@ -19,6 +23,7 @@ pub(crate) struct Cloud {
     pub(crate) session: Session,
     /// The guid of the space.
     pub(crate) space: String,
+    org: String,
     /// The directory that is pushed.
     pub(crate) files: TempDir,
     program: Program,
@@ -40,12 +45,14 @@ impl Cloud {
             process,
             session,
             space: String::new(),
+            org: String::new(),
             files,
             program,
             listen,
         };
         let target = cloud.session.target("first", "dev").await.unwrap();
         cloud.space = target.space.guid;
+        cloud.org = target.org.guid;
         cloud
     }
 
@@ -53,6 +60,45 @@ impl Cloud {
     pub(crate) async fn dea(&mut self, staging: Staging) -> FakeDea {
         let port = self.nats.port();
         FakeDea::join(&mut self.tasks, "dea-1", port, staging).await
+    }
+
+    /// A session of another user, with that role in the space.
+    pub(crate) async fn user(&mut self, name: &str, role: Option<&str>) -> Session {
+        // There is no other way yet to make a user who can log in.
+        let file = self.program.path("data/controller.db");
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut database = options.connect().await.unwrap();
+        let copied = sqlx::query(
+            "INSERT INTO users (guid, name, origin, password_hash, created_at)
+            SELECT $1, $1, origin, password_hash, 1 FROM users WHERE name = 'admin'",
+        );
+        copied.bind(name).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        if let Some(role) = role {
+            let space = &self.space;
+            let user = json!({"data": {"guid": name}});
+            for (role, place) in [
+                (
+                    "organization_user",
+                    json!({"user": user, "organization": {"data": {"guid": self.org}}}),
+                ),
+                (
+                    role,
+                    json!({"user": user, "space": {"data": {"guid": space}}}),
+                ),
+            ] {
+                let body = json!({"type": role, "relationships": place});
+                let given = self
+                    .session
+                    .change::<Value>(Method::POST, "/v3/roles", &body);
+                given.await.unwrap();
+            }
+        }
+        let mut session = Session::api(&format!("http://{}", self.listen))
+            .await
+            .unwrap();
+        session.log_in(name, PASSWORD).await.unwrap();
+        session
     }
 
     /// An access token of the administrator.
@@ -66,7 +112,7 @@ impl Cloud {
                 "grant_type=password&username=admin&password={PASSWORD}"
             ));
         let answer = asked.send().await.unwrap().text().await.unwrap();
-        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
         answer["access_token"].as_str().unwrap().to_owned()
     }
 

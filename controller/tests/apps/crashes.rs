@@ -152,3 +152,26 @@ fn a_push_may_be_ended_anywhere_and_done_again() {
         assert_eq!((apps.len(), Some(&apps[0].guid)), (1, known.as_ref()));
     });
 }
+
+#[test]
+fn the_bus_may_end_and_come_back() {
+    with_cloud("a restart of the bus", async |mut cloud: Cloud| {
+        let dea = cloud.dea(Staging::Succeeds).await;
+        let space = cloud.space.clone();
+        let push = Push::new("quill", cloud.files.path());
+        let pushed = push.run(&mut cloud.session, &space).await.unwrap();
+        let app = pushed.summary.app.guid;
+        cloud.nats.kill();
+        // What is asked for meanwhile is written down, and done when the bus is there again.
+        let path = format!("/v3/apps/{app}/processes/web/actions/scale");
+        let body = json!({"instances": 2});
+        let asked = cloud
+            .session
+            .change::<Value>(Method::POST, &path, &body)
+            .await;
+        asked.unwrap();
+        cloud.nats.restart();
+        dea.until_runs(&app, &[0, 1]).await;
+        assert_eq!(dea.told.lock().unwrap().starts.len(), 2);
+    });
+}

@@ -5,4 +5,5 @@ mod cloud;
 mod crashes;
 mod fake_dea;
 mod pushes;
+mod tenants;
 mod uploads;
