@@ -38,6 +38,8 @@ pub(crate) struct Dispatch {
     pub(crate) bus: Bus,
     known: Mutex<Known>,
     work: Notify,
+    /// Told whenever a build or an instance may have another state.
+    news: Notify,
     started: Instant,
 }
 
@@ -84,6 +86,7 @@ impl Dispatch {
             bus,
             known: Mutex::default(),
             work: Notify::new(),
+            news: Notify::new(),
             started: Instant::now(),
         }
     }
@@ -108,6 +111,25 @@ impl Dispatch {
     pub(crate) fn stage(&self, build: &str) {
         self.known().builds.insert(build.to_owned());
         self.work.notify_one();
+    }
+
+    /// Calls `look` until it returns something, each time that there is news, for at most `patience`; then
+    /// it returns None. Clients ask again after 3 s, so a short wait here saves them a long one.
+    pub(crate) async fn await_news<T, F: Future<Output = Option<T>>>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut() -> F,
+    ) -> Option<T> {
+        let watching = async {
+            loop {
+                let news = self.news.notified();
+                if let Some(found) = look().await {
+                    return found;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(patience, watching).await.ok()
     }
 
     /// Ends the staging of an app, wherever it is.

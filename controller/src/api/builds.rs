@@ -1,5 +1,7 @@
 //! Builds.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Shared;
-use super::answer::{Answer, created, ok};
+use super::answer::{Answer, Refusal, created, ok};
 use super::apps::{GivenLifecycle, Lifecycle, column, place_of};
 use super::body::Body;
 use super::call::{Call, now};
@@ -25,6 +27,9 @@ const RULES: ListRules = ListRules {
     orders: &[],
     includes: &[],
 };
+
+/// How long a question about a build waits for its end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is answered of builds.
 pub(super) fn routes() -> Router<Shared> {
@@ -122,11 +127,24 @@ async fn listed(call: &Call, app: Option<String>) -> Answer {
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {
-    let found = call.api.storage.find(&BuildRow::LISTING, &guid);
+    let mut row = build(&call, &guid).await?;
+    if row.state == "STAGING" {
+        let (asking, guid) = (&call, guid.as_str());
+        let ended = call.api.dispatch.await_news(PATIENCE, || async move {
+            let row = build(asking, guid).await.ok()?;
+            (row.state != "STAGING").then_some(row)
+        });
+        row = ended.await.unwrap_or(row);
+    }
+    ok(BuildResource::new(&row, &call.links))
+}
+
+async fn build(call: &Call, guid: &str) -> Result<BuildRow, Refusal> {
+    let found = call.api.storage.find(&BuildRow::LISTING, guid);
     let row: BuildRow = found.await?.ok_or(Fault::NotFound("Build"))?;
     let place = place_of(&row.organization_guid, &row.space_guid);
     call.check(Action::ReadSpace, place, "Build")?;
-    ok(BuildResource::new(&row, &call.links))
+    Ok(row)
 }
 
 async fn create(call: Call, Body(asked): Body<BuildRequest>) -> Answer {
@@ -166,10 +184,10 @@ async fn create(call: Call, Body(asked): Body<BuildRequest>) -> Answer {
 }
 
 /// The package that shall be staged, if it can be.
-async fn package(call: &Call, asked: Option<Guid>) -> Result<PackageRow, super::answer::Refusal> {
+async fn package(call: &Call, asked: Option<Guid>) -> Result<PackageRow, Refusal> {
     let asked = asked.ok_or_else(|| Fault::unprocessable("Package guid must be given"))?;
     let found = call.package(&asked.guid, Action::WriteApp).await;
-    let package = found.map_err(|super::answer::Refusal(fault)| match fault {
+    let package = found.map_err(|Refusal(fault)| match fault {
         Fault::NotFound(_) => Fault::unprocessable(
             "Unable to use package. Ensure that the package exists and you have access to it.",
         ),

@@ -1,5 +1,7 @@
 //! Processes.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -38,6 +40,11 @@ const RULES: ListRules = ListRules {
 
 /// What lists say instead of a command, which may hold secrets.
 const HIDDEN: &str = "[PRIVATE DATA HIDDEN IN LISTS]";
+
+/// How long a question about instances that are just being started waits for the first that runs.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long they count as that, in microseconds.
+const NEW: i64 = 30_000_000;
 
 /// What is answered of processes.
 pub(super) fn routes() -> Router<Shared> {
@@ -295,6 +302,24 @@ async fn instances(call: &Call, row: &ProcessRow) -> Answer {
             resources: Vec::new(),
         });
     }
+    let age = now().saturating_sub(row.updated_at.unwrap_or(row.created_at));
+    if age < NEW {
+        // Clients wait until one runs, or all have failed.
+        let ended = call.api.dispatch.await_news(PATIENCE, || async move {
+            let resources = entries(call, row).await;
+            let settled = |entry: &StatsEntry| matches!(entry.state, "RUNNING" | "CRASHED");
+            resources.iter().any(settled).then_some(resources)
+        });
+        if let Some(resources) = ended.await {
+            return ok(StatsList { resources });
+        }
+    }
+    ok(StatsList {
+        resources: entries(call, row).await,
+    })
+}
+
+async fn entries(call: &Call, row: &ProcessRow) -> Vec<StatsEntry> {
     let dispatch = &call.api.dispatch;
     let answers = dispatch.instances(row).await;
     let size = |mebibytes: i64| u64::try_from(mebibytes).unwrap_or(0);
@@ -306,12 +331,10 @@ async fn instances(call: &Call, row: &ProcessRow) -> Answer {
         disk_mib: size(row.disk_in_mb),
     };
     let shortage = dispatch.shortage(&row.guid);
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64());
-    ok(StatsList {
-        resources: stats::entries(wanted, &answers, seconds, shortage.as_deref()),
-    })
+    stats::entries(wanted, &answers, seconds, shortage.as_deref())
 }
 
 /// There are no sidecars.

@@ -179,6 +179,7 @@ async fn finish(api: &Api, build: BuildRow, outcome: Result<StagingReply, Stagin
     if let Err(error) = write(api, build, outcome).await {
         tracing::error!(%error, build = guid, "build-not-written");
     }
+    api.dispatch.news.notify_waiters();
 }
 
 async fn write(

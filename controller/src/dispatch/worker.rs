@@ -138,6 +138,8 @@ fn beaten(dispatch: &Dispatch, heartbeat: Option<Heartbeat>) {
         let runs = known.observed.of_dea(&heartbeat.dea);
         known.changed.extend(runs);
     }
+    drop(known);
+    dispatch.news.notify_waiters();
 }
 
 fn left(dispatch: &Dispatch, goodbye: Option<Goodbye>) {
