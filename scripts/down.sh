@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stops what up.sh started, by pid and start time, and nothing else. Repeating it is harmless.
+# Stops what `make up` or `make router` started, by pid and start time, and nothing else. Repeating it is
+# harmless. With `router` it stops only what `make router` started.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
 
 stopped=0
@@ -13,4 +14,13 @@ for server in sample router nats; do
         rm -f "$file"
     fi
 done
+[ "${1:-}" != router ] || exit 0
+
+. "$root/scripts/cloud_paths.sh"
+if kato_runs; then
+    kato stop dea controller
+    stop_apps
+    kato stop
+    stopped=$((stopped + 1))
+fi
 [ "$stopped" -gt 0 ] || say "nothing of ours was running"

@@ -5,6 +5,7 @@
 #   setup.sh older-bus  the distribution's nats-server beside it, for tests (its absence is only told)
 #   setup.sh peers   haproxy, nginx and wrk for the load tests (their absence is only told)
 #   setup.sh gates   valgrind for the instruction gate (its absence is only told)
+#   setup.sh cloud   what a container engine of our own needs, and the users that our processes run as
 #   setup.sh curl    curl, for the line that `make up` prints (its absence is only told)
 # Each part is a no-op when it finds everything.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
@@ -102,9 +103,27 @@ setup_peers() {
 setup_gates() { optional valgrind valgrind "the instruction gate is skipped"; }
 setup_curl() { optional curl curl "the printed curl line needs it"; }
 
+setup_cloud() {
+    local missing=() pair user
+    for pair in dockerd:docker.io iptables:iptables nft:nftables mmdebstrap:mmdebstrap ip:iproute2 \
+        mkfs.ext4:e2fsprogs; do
+        have "${pair%%:*}" || missing+=("${pair#*:}")
+    done
+    # The profile of system calls that that of our containers is made of.
+    [ -e /usr/share/containers/seccomp.json ] || missing+=(golang-github-containers-common)
+    [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" ||
+        warn "not everything that a container engine needs could be installed: ${missing[*]}"
+    for user in switchyard-nats switchyard-router switchyard-controller; do
+        getent passwd "$user" >/dev/null ||
+            useradd --system --user-group --no-create-home --home-dir /nonexistent \
+                --shell /usr/sbin/nologin "$user" 2>/dev/null ||
+            warn "there is no user $user and none could be made: root runs that process"
+    done
+}
+
 for part in "$@"; do
     case $part in
-    build | bus | older-bus | peers | gates | curl) "setup_$part" ;;
+    build | bus | older-bus | peers | gates | cloud | curl) "setup_$part" ;;
     *) fail "setup.sh knows no part named $part" ;;
     esac
 done

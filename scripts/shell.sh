@@ -54,8 +54,11 @@ skipped() {
     warn "SKIPPED $1: $2"
 }
 
-# port_taken PORT: whether something accepts connections on loopback there.
-port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Where port_taken and http_status look.
+server_address=127.0.0.1
+
+# port_taken PORT: whether something accepts connections there.
+port_taken() { (exec 3<>"/dev/tcp/$server_address/$1") 2>/dev/null; }
 
 # wait_for SECONDS COMMAND...: polls the command until it succeeds or the time has passed.
 wait_for() {
@@ -67,10 +70,10 @@ wait_for() {
     done
 }
 
-# http_status PORT HOST PATH: the status of a GET on loopback, empty when nobody answers.
+# http_status PORT HOST PATH: the status of a GET, empty when nobody answers.
 http_status() {
     {
-        exec 3<>"/dev/tcp/127.0.0.1/$1" || return 0
+        exec 3<>"/dev/tcp/$server_address/$1" || return 0
         printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$3" "$2" >&3
         local status
         IFS=' ' read -r -t 2 _ status _ <&3 || return 0

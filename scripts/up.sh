@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts nats-server, the router and one sample app that registers itself over NATS, and prints
-# the curl line that now works. Repeating it is harmless; a port that is taken changes nothing. PORT, ADMIN_PORT and NATS_PORT choose
-# other ports; everything listens on loopback, and `make down` stops just these three.
+# the curl line that now works. Repeating it is harmless; a port that is taken changes nothing. PORT,
+# ADMIN_PORT and NATS_PORT choose other ports; everything listens on loopback, and `make down` stops just
+# these three.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
 cd "$root"
 
@@ -46,7 +47,7 @@ check_ports() {
     for name in PORT ADMIN_PORT NATS_PORT; do
         case $name in PORT) taken=$port ;; ADMIN_PORT) taken=$admin_port ;; *) taken=$nats_port ;; esac
         if port_taken "$taken" && ! ours "$taken"; then
-            fail "port $taken is taken by another program; choose one with: make up $name=<port>"
+            fail "port $taken is taken by another program; choose one with: make router $name=<port>"
         fi
     done
 }
@@ -60,7 +61,7 @@ server() {
     start_server "$run/$name.pid" "$run/$name.log" "$@"
     wait_for "$limit" "${ready[@]}" && server_alive "$run/$name.pid" && return 0
     tail -n 20 "$run/$name.log" >&2
-    "$root/scripts/down.sh" >/dev/null
+    "$root/scripts/down.sh" router >/dev/null
     fail "$name did not come up within $limit s (its log, $run/$name.log, ends as above)"
 }
 
@@ -75,7 +76,7 @@ start_all() {
 tell() {
     cat <<TEXT
 
-${green}Switchyard is up.${plain} The sample app registered $host over NATS; this works now:
+${green}The router is up.${plain} The sample app registered $host over NATS; this works now:
 
     curl http://$host:$port/
 
@@ -97,7 +98,7 @@ fi
 check_ports
 step "what is missing" "$root/scripts/setup.sh" build bus curl
 step "build (quick: for trying; make load-test and make install build what ships)" build
-"$root/scripts/down.sh" >/dev/null
+"$root/scripts/down.sh" router >/dev/null
 write_config
 printf '%s' "$port $admin_port $nats_port" >"$run/ports"
 step "nats-server, router, sample app" start_all
