@@ -7,6 +7,7 @@ mod egress;
 mod lines;
 mod options;
 mod seccomp;
+mod unpack;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};

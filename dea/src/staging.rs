@@ -4,7 +4,6 @@ mod droplet_info;
 mod job;
 mod options;
 mod package;
-mod pieces;
 mod result;
 mod transfer;
 

@@ -14,11 +14,11 @@ use tokio::time::sleep;
 
 use super::droplet_info::DropletInfo;
 use super::package::{self, Package};
-use super::pieces::{Pieces, produce};
 use super::transfer::{Fetched, fetch, readable};
 use super::{HOME, PAUSE, Stager, TASK_LABEL, container_name, failure, refused, unfit};
 use crate::fence::{ContainerId, ContainerSpec, Exit, FenceError, Kind};
 use crate::output::Writer;
+use crate::pieces::Pieces;
 
 /// The script that stages, which runs in the container.
 const SCRIPT: &str = include_str!("stage.sh");
@@ -185,38 +185,22 @@ impl Job<'_> {
         package: Package,
         cache: Option<Fetched>,
     ) -> Result<(), StagingFailure> {
+        let fence = &self.stager.fence;
         let directory = self.stager.options.directory.clone();
         let furnish = move |out: &mut Pieces| furnish(out, &directory, &buildpacks);
-        self.put(container, HOME, furnish).await?;
+        let put = fence.put_written(container, HOME, furnish).await;
+        put.map_err(refused)?;
         let app = format!("{HOME}/app");
-        self.put(container, &app, |out| package.write_tar(out))
-            .await?;
-        if let Some(Fetched { mut file, .. }) = cache {
+        let write = |out: &mut Pieces| package.write_tar(out);
+        let put = fence.put_written(container, &app, write).await;
+        put.map_err(|error| unfit("The package cannot be unpacked", &error))?;
+        if let Some(cache) = cache {
             let kept = format!("{HOME}/cache");
-            let copy = move |out: &mut Pieces| io::copy(&mut file, out).map(drop);
-            if let Err(failure) = self.put(container, &kept, copy).await {
-                let reason = failure.message;
-                tracing::warn!(reason, app = self.request.app_id, "cache-not-used");
+            if let Err(error) = fence.unpack(container, &kept, cache.file).await {
+                tracing::warn!(error = %error_chain(&error), app = self.request.app_id, "cache-not-used");
             }
         }
         Ok(())
-    }
-
-    /// Puts the archive that `write` writes into a directory of the container.
-    async fn put(
-        &self,
-        container: &ContainerId,
-        directory: &str,
-        write: impl FnOnce(&mut Pieces) -> io::Result<()> + Send + 'static,
-    ) -> Result<(), StagingFailure> {
-        let (archive, thread) = produce(write);
-        let put = self.stager.fence.put(container, directory, archive).await;
-        match thread.await {
-            Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(unfit("The package cannot be read", &error))
-            }
-            _ => put.map_err(refused),
-        }
     }
 
     /// Passes on what the container writes, until it has ended.

@@ -33,6 +33,40 @@ const PORT: u16 = 8_080;
 /// Where the system keeps the certificates that it believes.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Buildpacks of the tests' own: name, and what `supply`, `compile` and `release` do.
+const BUILDPACKS: [(&str, &str, &str, &str); 8] = [
+    ("fails", "", "echo no; exit 3", QUIET),
+    ("mute", "", "true", "exit 1"),
+    ("vague", "", "true", "echo 'default_process_types: 7'"),
+    (
+        "greedy",
+        "",
+        "exec perl -e '$x = \"x\" x (1 << 28); sleep 1'",
+        QUIET,
+    ),
+    (
+        "fat",
+        "",
+        "dd if=/dev/zero of=/home/vcap/app/fat bs=1M count=100 2>&1",
+        QUIET,
+    ),
+    ("hangs", "", "echo hanging; sleep 1000", QUIET),
+    (
+        "first",
+        "mkdir -p $3/$4/bin; printf '#!/bin/sh\\necho supplied $WORD\\n' >$3/$4/bin/tool; chmod +x $3/$4/bin/tool",
+        "exit 1",
+        "exit 1",
+    ),
+    (
+        "second",
+        "",
+        "tool",
+        "echo 'default_process_types: {web: \"tool \\\"quoted\\\": yes\"}'",
+    ),
+];
+/// What a buildpack says that knows no start command.
+const QUIET: &str = "echo '{}'";
+
 /// A stager and what is around it.
 struct Node {
     engine: Engine,
@@ -129,11 +163,9 @@ async fn a_sample_runs(node: &mut Node, name: &str, detected: &str, page: &str) 
         ..ContainerSpec::default()
     };
     let container = node.fence.create(&spec).await.unwrap();
-    let bytes = futures_util::stream::iter([Ok(droplet)]);
-    node.fence
-        .put(&container, "/home/vcap", bytes)
-        .await
-        .unwrap();
+    let archive = std::io::Cursor::new(droplet);
+    let unpacked = node.fence.unpack(&container, "/home/vcap", archive);
+    unpacked.await.unwrap();
     let address = (node.fence.start(&container).await.unwrap(), PORT).into();
     let answers = || std::net::TcpStream::connect_timeout(&address, PATIENCE).is_ok();
     let is_up = eventually(3 * PATIENCE, answers);
@@ -407,37 +439,7 @@ fn staging_options(directory: PathBuf) -> StagingOptions {
             fs::copy(script.path(), to.join(script.file_name())).unwrap();
         }
     }
-    let quiet = "echo '{}'";
-    for (name, supply, compile, release) in [
-        ("fails", "", "echo no; exit 3", quiet),
-        ("mute", "", "true", "exit 1"),
-        ("vague", "", "true", "echo 'default_process_types: 7'"),
-        (
-            "greedy",
-            "",
-            "exec perl -e '$x = \"x\" x (1 << 28); sleep 1'",
-            quiet,
-        ),
-        (
-            "fat",
-            "",
-            "dd if=/dev/zero of=/home/vcap/app/fat bs=1M count=100 2>&1",
-            quiet,
-        ),
-        ("hangs", "", "echo hanging; sleep 1000", quiet),
-        (
-            "first",
-            "mkdir -p $3/$4/bin; printf '#!/bin/sh\\necho supplied $WORD\\n' >$3/$4/bin/tool; chmod +x $3/$4/bin/tool",
-            "exit 1",
-            "exit 1",
-        ),
-        (
-            "second",
-            "",
-            "tool",
-            "echo 'default_process_types: {web: \"tool \\\"quoted\\\": yes\"}'",
-        ),
-    ] {
+    for (name, supply, compile, release) in BUILDPACKS {
         let bin = directory.join(name).join("bin");
         fs::create_dir_all(&bin).unwrap();
         for (file, text) in [

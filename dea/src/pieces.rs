@@ -13,11 +13,11 @@ const PIECE: usize = 64 * 1024;
 const WAITING: usize = 4;
 
 /// Where a thread writes.
-pub(super) type Pieces = BufWriter<Sender>;
+pub(crate) type Pieces = BufWriter<Sender>;
 
 /// Sends what is written.
 #[derive(Debug)]
-pub(super) struct Sender(mpsc::Sender<io::Result<Bytes>>);
+pub(crate) struct Sender(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Sender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -33,7 +33,7 @@ impl Write for Sender {
 
 /// Has `work` write on a thread of its own, and returns what it writes. The stream ends with the error
 /// that `work` ends with, which is returned as well: [`io::ErrorKind::BrokenPipe`] when nobody reads on.
-pub(super) fn produce(
+pub(crate) fn produce(
     work: impl FnOnce(&mut Pieces) -> io::Result<()> + Send + 'static,
 ) -> (
     impl Stream<Item = io::Result<Bytes>> + Send + 'static,
