@@ -140,7 +140,7 @@ fn spawn_dea(program: &Program, nats: &NatsServer, engine: &Engine, stack: &str)
          stacks: {{bookworm: '{stack}'}}\n\
          capacity: {{memory: 6GiB, memory_percent: 100, disk: 20GiB, disk_percent: 100}}\n\
          engine: {{socket: '{}', bridge: {}, disks: '{}'}}\n\
-         staging: {{buildpacks_dir: '{}'}}\n",
+         staging: {{directory: '{}'}}\n",
         bus(nats),
         engine.socket().display(),
         engine.bridge(),

@@ -27,7 +27,8 @@ async fn a_static_app_is_pushed(cloud: &mut Cloud) {
     assert_eq!(pushed.summary.routes[0].url, "hello.apps.test");
     let staged = pushed.staging_output.join("\n");
     assert!(staged.contains("staticfile"), "{staged}");
-    assert!(cloud.until_served("hello").contains("<h1>It works</h1>"));
+    let page = std::fs::read_to_string(sample("static").join("index.html")).unwrap();
+    assert_eq!(cloud.until_served("hello"), page);
     let lines = recent_logs(&mut cloud.session, "hello", &space)
         .await
         .unwrap();
