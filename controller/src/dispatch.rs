@@ -144,11 +144,16 @@ impl Dispatch {
         }
     }
 
-    /// Asks for the instances of a process, with what they use.
+    /// Asks for the instances of a process, with what they use. Those whose DEA is late are told as its
+    /// last heartbeat told of them.
     pub(crate) async fn instances(&self, process: &ProcessRow) -> Vec<FoundInstance> {
-        let expected = self.known().observed.count(&process.guid, &process.version);
-        if expected == 0 {
-            return Vec::new();
+        let now = self.tick();
+        let heard = self
+            .known()
+            .observed
+            .instances(&process.guid, &process.version, now);
+        if heard.is_empty() {
+            return heard;
         }
         let question = FindInstances {
             droplet: process.guid.clone(),
@@ -158,14 +163,20 @@ impl Dispatch {
         };
         let answers = self
             .bus
-            .gather(&DEA_FIND_DROPLET, &question, expected, ANSWERS)
+            .gather(&DEA_FIND_DROPLET, &question, heard.len(), ANSWERS)
             .await;
         let answers = answers.unwrap_or_else(|error| {
             tracing::warn!(%error, process = process.guid, "instances-not-asked");
             Vec::new()
         });
         let read = answers.iter().map(bus::Delivery::decode);
-        read.filter_map(Result::ok).collect()
+        let mut found: Vec<FoundInstance> = read.filter_map(Result::ok).collect();
+        for late in heard {
+            if !found.iter().any(|one| one.instance == late.instance) {
+                found.push(late);
+            }
+        }
+        found
     }
 
     /// Why instances of a process are missing, if that is known.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use component_core::tick::Tick;
-use protocol::bus::dea::{Heartbeat, StopInstances};
+use protocol::bus::dea::{FoundInstance, Heartbeat, InstanceBeat, StopInstances};
 
 /// How long an instance that was asked for counts as on its way while no heartbeat names it.
 pub const ON_ITS_WAY: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub struct Observed {
     /// When each DEA was heard, and the processes that it has instances of.
     deas: BTreeMap<String, (Tick, BTreeSet<String>)>,
     /// By process, what each DEA said of it, and when.
-    heard: BTreeMap<String, BTreeMap<String, (Tick, Vec<Instance>)>>,
+    heard: BTreeMap<String, BTreeMap<String, (Tick, Vec<InstanceBeat>)>>,
     /// By process, what was asked for and when.
     asked: BTreeMap<String, BTreeMap<Instance, Tick>>,
 }
@@ -54,13 +54,12 @@ impl Observed {
     /// Notes what a DEA says that it runs. It names all that it has. Returns whether it is new, or was
     /// away.
     pub fn heard(&mut self, heartbeat: &Heartbeat, now: Tick) -> bool {
-        let mut told: BTreeMap<&str, Vec<Instance>> = BTreeMap::new();
+        let mut told: BTreeMap<&str, Vec<InstanceBeat>> = BTreeMap::new();
         for beat in &heartbeat.droplets {
-            let instance = (beat.version.clone(), beat.index);
             if let Some(asked) = self.asked.get_mut(&beat.droplet) {
-                asked.remove(&instance);
+                asked.remove(&(beat.version.clone(), beat.index));
             }
-            told.entry(&beat.droplet).or_default().push(instance);
+            told.entry(&beat.droplet).or_default().push(beat.clone());
         }
         let known = self.deas.get(&heartbeat.dea);
         let was_here = known.is_some_and(|(at, _)| now.since(*at) < HEARTBEAT_LIFETIME);
@@ -94,16 +93,23 @@ impl Observed {
         }
     }
 
-    /// Returns how many instances of a version of a process were heard of.
+    /// Returns the instances of a version of a process as heartbeats tell of them: without what they
+    /// use.
     #[must_use]
-    pub fn count(&self, process: &str, version: &str) -> usize {
-        let deas = self
-            .heard
-            .get(process)
-            .into_iter()
-            .flat_map(BTreeMap::values);
-        let instances = deas.flat_map(|(_, instances)| instances);
-        instances.filter(|(of, _)| of == version).count()
+    pub fn instances(&self, process: &str, version: &str, now: Tick) -> Vec<FoundInstance> {
+        let beats = self.beats(process, now);
+        let beats = beats.filter(|(_, beat)| beat.version == version);
+        let found = beats.map(|(dea, beat)| FoundInstance {
+            dea: dea.to_owned(),
+            droplet: beat.droplet.clone(),
+            version: beat.version.clone(),
+            instance: beat.instance.clone(),
+            index: beat.index,
+            state: beat.state,
+            state_timestamp: beat.state_timestamp,
+            stats: None,
+        });
+        found.collect()
     }
 
     /// Returns the processes that a DEA has instances of.
@@ -174,26 +180,27 @@ impl Observed {
 
     /// Returns all that runs of a process or is on its way.
     fn known(&self, process: &str, now: Tick) -> BTreeSet<Instance> {
-        let heard = self
-            .heard
-            .get(process)
-            .into_iter()
-            .flat_map(BTreeMap::values);
-        let heard = heard.filter(|(at, _)| now.since(*at) < HEARTBEAT_LIFETIME);
-        let heard = heard.flat_map(|(_, instances)| instances);
+        let heard = self.beats(process, now);
+        let heard = heard.map(|(_, beat)| (beat.version.clone(), beat.index));
         let asked = self.asked.get(process).into_iter().flatten();
         let asked = asked.filter(|(_, at)| now.since(**at) < ON_ITS_WAY);
         heard
-            .chain(asked.map(|(instance, _)| instance))
-            .cloned()
+            .chain(asked.map(|(instance, _)| instance.clone()))
             .collect()
+    }
+
+    /// Returns what DEAs said of a process that still counts, each with its DEA.
+    fn beats(&self, process: &str, now: Tick) -> impl Iterator<Item = (&str, &InstanceBeat)> {
+        let deas = self.heard.get(process).into_iter().flatten();
+        let fresh = deas.filter(move |(_, (at, _))| now.since(*at) < HEARTBEAT_LIFETIME);
+        fresh.flat_map(|(dea, (_, beats))| beats.iter().map(move |beat| (dea.as_str(), beat)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use protocol::bus::dea::{InstanceBeat, InstanceState};
+    use protocol::bus::dea::InstanceState;
 
     use super::*;
 
@@ -284,7 +291,8 @@ mod tests {
         let wanted = desired("1", 1);
         let mut gone = observed(&[("1", 0)]);
         assert_eq!(gone.of_dea("d"), ["p"]);
-        assert_eq!((gone.count("p", "1"), gone.count("p", "2")), (1, 0));
+        let count = |version| gone.instances("p", version, NOW).len();
+        assert_eq!((count("1"), count("2")), (1, 0));
         gone.left("d");
         assert_eq!(told(&gone.plan(&wanted, NOW)), ["start 0"]);
         let mut silent = observed(&[("1", 0)]);
