@@ -15,7 +15,7 @@ use component::config_file::{self, Depth};
 use component::text_table::{TextTable, span};
 use tokio::time::{Instant, sleep};
 
-use self::progress::Progress;
+use self::progress::{Goal, Progress};
 use crate::config::Config;
 use crate::control::{Answer, Command, Phase, ProcessStatus, ask};
 use crate::init::{self, Layout};
@@ -119,13 +119,18 @@ pub fn run(verb: &Verb, file: Option<&Path>) -> Result<ExitCode, Box<dyn Error>>
         match verb {
             Verb::Start { names } => {
                 launch(file, &config).await?;
-                bring_up(&config, Command::Start(names.clone()), names).await?;
+                let command = Command::Start(names.clone());
+                bring(&config, &command, names, Goal::Up).await?;
             }
             Verb::Restart { names } => {
-                bring_up(&config, Command::Restart(names.clone()), names).await?;
+                let command = Command::Restart(names.clone());
+                bring(&config, &command, names, Goal::Up).await?;
             }
             Verb::Stop { names } if names.is_empty() => shut_down(&config).await?,
-            Verb::Stop { names } => take_down(&config, names).await?,
+            Verb::Stop { names } => {
+                let command = Command::Stop(names.clone());
+                bring(&config, &command, names, Goal::Down).await?;
+            }
             Verb::Status { json } => return show(&config, *json).await,
             Verb::Log {
                 follow,
@@ -182,62 +187,43 @@ async fn launch(file: &Path, config: &Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Gives a command after which processes run, and waits until they are ready.
-async fn bring_up(
+/// Gives a command, and waits until all that are meant are where it leads to.
+async fn bring(
     config: &Config,
-    command: Command,
+    command: &Command,
     names: &[String],
+    goal: Goal,
 ) -> Result<(), Box<dyn Error>> {
-    let status = tell(config, &command).await?;
-    let indices = meant(config, names)?;
-    let running = config.running();
-    let limits = indices.iter().filter_map(|index| running.get(*index));
-    let limit = limits
-        .map(|process| process.ready.within + process.stop.grace)
-        .sum();
-    let mut progress = Progress::new(indices, limit);
-    let mut status = status;
-    while !progress.up(&status, &mut io::stdout())? {
-        progress.check_time(config, &status, Phase::Running)?;
+    let mut status = tell(config, command).await?;
+    let mut progress = Progress::new(config, meant(config, names)?, goal);
+    while !progress.tell(&status, &mut io::stdout())? {
+        progress.check_time(config, &status)?;
         sleep(PAUSE).await;
-        status = tell(config, &Command::Status).await?;
-    }
-    Ok(())
-}
-
-/// Stops some processes and waits until they have ended.
-async fn take_down(config: &Config, names: &[String]) -> Result<(), Box<dyn Error>> {
-    let mut status = tell(config, &Command::Stop(names.to_vec())).await?;
-    let indices = meant(config, names)?;
-    let mut progress = Progress::new(indices, stop_limit(config));
-    while !progress.down(&status, &mut io::stdout())? {
-        progress.check_time(config, &status, Phase::Stopped)?;
-        sleep(PAUSE).await;
-        status = tell(config, &Command::Status).await?;
+        status = match ask(&config.socket(), &Command::Status).await {
+            Ok(Answer::Status(status)) => status,
+            // It goes once the last one has ended.
+            Err(_) if goal == Goal::Down => {
+                status
+                    .iter_mut()
+                    .for_each(|process| process.phase = Phase::Stopped);
+                status
+            }
+            Err(error) => return Err(error.into()),
+            Ok(Answer::Refused(reason)) => return Err(CommandError::Refused(reason).into()),
+        };
     }
     Ok(())
 }
 
 /// Stops all and kato, and waits until it is gone.
 async fn shut_down(config: &Config) -> Result<(), Box<dyn Error>> {
-    let mut status = match tell(config, &Command::Shutdown).await {
-        Err(error) if error.is::<CommandError>() => {
-            writeln!(io::stdout(), "nothing of ours was running")?;
-            return Ok(());
-        }
-        told => told?,
-    };
-    let mut progress = Progress::new(meant(config, &[])?, stop_limit(config));
-    while !progress.down(&status, &mut io::stdout())? {
-        progress.check_time(config, &status, Phase::Stopped)?;
-        sleep(PAUSE).await;
-        // It goes once the last one has ended.
-        match ask(&config.socket(), &Command::Status).await {
-            Ok(Answer::Status(now)) => status = now,
-            _ => status
-                .iter_mut()
-                .for_each(|process| process.phase = Phase::Stopped),
-        }
+    if let Err(error) = bring(config, &Command::Shutdown, &[], Goal::Down).await {
+        let is_quiet = matches!(error.downcast_ref(), Some(CommandError::NotRunning(_)));
+        return if is_quiet {
+            Ok(writeln!(io::stdout(), "nothing of ours was running")?)
+        } else {
+            Err(error)
+        };
     }
     let deadline = Instant::now() + OWN_TIME;
     while node::lock(&config.state).is_err() {
@@ -247,14 +233,6 @@ async fn shut_down(config: &Config) -> Result<(), Box<dyn Error>> {
         sleep(PAUSE).await;
     }
     Ok(())
-}
-
-fn stop_limit(config: &Config) -> Duration {
-    let graces = config
-        .running()
-        .into_iter()
-        .map(|process| process.stop.grace);
-    graces.sum::<Duration>() + OWN_TIME
 }
 
 fn meant(config: &Config, names: &[String]) -> Result<Vec<usize>, CommandError> {

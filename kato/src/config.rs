@@ -305,8 +305,8 @@ impl Config {
         running.iter().map(plan).collect()
     }
 
-    /// Returns those of [`running`](Self::running) that `names`, of processes or roles, mean; all of them
-    /// without names.
+    /// Returns those of [`running`](Self::running) that `names` mean; all of them without names. A name is
+    /// that of a process, or else that of a role.
     ///
     /// # Errors
     /// The name that means nothing here.
@@ -314,17 +314,16 @@ impl Config {
         let running = self.running();
         let mut indices = BTreeSet::new();
         for name in names {
-            let role = self.roles.get(name);
-            let is_meant = |process: &Description| {
-                process.name == *name || role.is_some_and(|role| role.contains(&process.name))
-            };
-            let meant = (0..running.len()).filter(|index| is_meant(running[*index]));
-            let before = indices.len();
-            let meant: Vec<_> = meant.collect();
-            if meant.is_empty() && indices.len() == before {
+            let alone = std::slice::from_ref(name);
+            let is_process = running.iter().any(|process| process.name == *name);
+            let role = self.roles.get(name).map_or(alone, Vec::as_slice);
+            let meant = if is_process { alone } else { role };
+            let found = (0..running.len()).filter(|index| meant.contains(&running[*index].name));
+            let found: Vec<_> = found.collect();
+            if found.is_empty() {
                 return Err(name.clone());
             }
-            indices.extend(meant);
+            indices.extend(found);
         }
         if names.is_empty() {
             indices.extend(0..running.len());
@@ -356,7 +355,7 @@ mod tests {
     use super::*;
 
     const FILE: &str = "\
-roles: {all: [bus, app], bus: [bus]}
+roles: {all: [bus, app], bus: [bus, app]}
 runs: [all]
 processes:
   - {name: bus, command: [bus]}
@@ -379,6 +378,8 @@ processes:
         for (names, expected) in [
             (&[][..], Ok(vec![0, 1])),
             (&["app"][..], Ok(vec![1])),
+            // A process goes before a role of the same name.
+            (&["bus"][..], Ok(vec![0])),
             (&["bus", "all"][..], Ok(vec![0, 1])),
             (&["other"][..], Err("other".to_owned())),
         ] {
@@ -393,7 +394,7 @@ processes:
             ("name: bus", "name: app", "two are called app"),
             ("name: other", "name: ''", "\"\" is no name"),
             ("runs: [all]", "runs: [none]", "no role none"),
-            ("bus: [bus]", "bus: [bis]", "no process bis"),
+            ("bus: [bus, app]", "bus: [bis]", "no process bis"),
             (
                 "all: [bus, app]",
                 "all: [app]",

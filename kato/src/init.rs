@@ -17,6 +17,7 @@ use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use rustix::process::geteuid;
 
 use self::secrets::Secrets;
+use self::templates::Values;
 use crate::users::{self, User};
 
 /// Where things are on the node, and how they are called.
@@ -99,41 +100,34 @@ pub fn run(layout: &Layout, out: &mut impl Write) -> Result<(), Box<dyn Error>> 
     layout.check()?;
     let directory = &layout.directory;
     fs::create_dir_all(directory.join("generated"))?;
-    private(&directory.join("generated"))?;
+    chmod(directory.join("generated"), Mode::RWXU)?;
     let secrets = Secrets::open(directory)?;
-    let users = SystemUsers::found();
-    for draft in drafts(&layout, &secrets, &users) {
+    let users = SystemUsers::found(&layout);
+    let values = Values::new(&layout, &secrets, &users);
+    for draft in drafts(&values, &users) {
         let word = draft.put(directory)?;
         writeln!(out, "    {:<16} {word}", draft.name)?;
     }
     for (name, user) in [("router", &users.router), ("controller", &users.controller)] {
         let data = directory.join(name);
         fs::create_dir_all(&data)?;
-        give(&data, reader(user), Mode::RWXU)?;
+        give(&data, users::look_up(user).ok(), Mode::RWXU)?;
     }
     Ok(())
 }
 
-fn drafts(layout: &Layout, secrets: &Secrets, users: &SystemUsers) -> Vec<Draft> {
-    let draft = |name, user: &str, text| Draft {
+fn drafts(values: &Values, users: &SystemUsers) -> [Draft; 5] {
+    let draft = |name, user: &str, template| Draft {
         name,
-        text,
-        reader: reader(user),
+        text: values.fill(template),
+        reader: users::look_up(user).ok(),
     };
-    vec![
-        draft("nats.conf", &users.nats, templates::nats(layout, secrets)),
-        draft(
-            "router.yml",
-            &users.router,
-            templates::router(layout, secrets),
-        ),
-        draft(
-            "controller.yml",
-            &users.controller,
-            templates::controller(layout, secrets),
-        ),
-        draft("dea.yml", "", templates::dea(layout, secrets)),
-        draft("kato.yml", "", templates::kato(layout, users)),
+    [
+        draft("nats.conf", &users.nats, templates::NATS),
+        draft("router.yml", &users.router, templates::ROUTER),
+        draft("controller.yml", &users.controller, templates::CONTROLLER),
+        draft("dea.yml", "", templates::DEA),
+        draft("kato.yml", "", templates::KATO),
     ]
 }
 
@@ -161,7 +155,7 @@ impl Layout {
 }
 
 impl SystemUsers {
-    fn found() -> Self {
+    fn found(layout: &Layout) -> Self {
         let user = |name: &str| {
             let is_usable = geteuid().is_root() && users::look_up(name).is_ok();
             if is_usable {
@@ -170,16 +164,26 @@ impl SystemUsers {
                 String::new()
             }
         };
+        // Root alone may listen on the ports below.
+        let is_port_free = layout.port >= 1024;
         Self {
             nats: user("switchyard-nats"),
-            router: user("switchyard-router"),
+            router: if is_port_free {
+                user("switchyard-router")
+            } else {
+                String::new()
+            },
             controller: user("switchyard-controller"),
         }
     }
-}
 
-fn reader(user: &str) -> Option<User> {
-    users::look_up(user).ok()
+    fn named(&self) -> [(&'static str, String); 3] {
+        [
+            ("NATS_USER", self.nats.clone()),
+            ("ROUTER_USER", self.router.clone()),
+            ("CONTROLLER_USER", self.controller.clone()),
+        ]
+    }
 }
 
 impl Draft {
@@ -210,10 +214,6 @@ impl Draft {
         write(&file, self.reader)?;
         Ok(word)
     }
-}
-
-fn private(directory: &Path) -> io::Result<()> {
-    Ok(chmod(directory, Mode::RWXU)?)
 }
 
 /// Makes it the owner's alone.

@@ -5,64 +5,56 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::CommandError;
+use super::{CommandError, OWN_TIME};
 use crate::config::Config;
 use crate::control::{Phase, ProcessStatus};
 use crate::supervise::Index;
 
+/// Where processes are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Ready.
+    Up,
+    /// Ended.
+    Down,
+}
+
 /// Processes that are waited for.
 #[derive(Debug)]
 pub(super) struct Progress {
+    goal: Goal,
     waited_for: Vec<Index>,
     began: Instant,
     limit: Duration,
 }
 
 impl Progress {
-    pub(super) fn new(waited_for: Vec<Index>, limit: Duration) -> Self {
+    pub(super) fn new(config: &Config, waited_for: Vec<Index>, goal: Goal) -> Self {
+        let running = config.running();
+        let times = waited_for.iter().filter_map(|index| running.get(*index));
+        let times = times.map(|process| match goal {
+            Goal::Up => process.ready.within + process.stop.grace,
+            Goal::Down => process.stop.grace,
+        });
+        let own = if goal == Goal::Down {
+            OWN_TIME
+        } else {
+            Duration::ZERO
+        };
         Self {
+            goal,
+            limit: times.sum::<Duration>() + own,
             waited_for,
             began: Instant::now(),
-            limit,
         }
     }
 
-    /// Tells which ones have become ready. Returns whether all are.
-    pub(super) fn up(&mut self, now: &[ProcessStatus], out: &mut impl Write) -> io::Result<bool> {
-        self.told(
-            now,
-            |process| match process.phase {
-                Phase::Running => {
-                    let after = process.ready_after.unwrap_or_default();
-                    let user = Some(process.user.as_str()).filter(|user| !user.is_empty());
-                    let by = user.map_or_else(String::new, |user| format!(", as {user}"));
-                    Some(format!("ready after {after:.1} s{by}"))
-                }
-                // One that is to run once.
-                Phase::Ended => process.last_end.clone(),
-                _ => None,
-            },
-            out,
-        )
-    }
-
-    /// Tells which ones have ended. Returns whether all have.
-    pub(super) fn down(&mut self, now: &[ProcessStatus], out: &mut impl Write) -> io::Result<bool> {
-        let is_down = |phase| matches!(phase, Phase::Stopped | Phase::Ended);
-        let word = |process: &ProcessStatus| is_down(process.phase).then(|| "stopped".to_owned());
-        self.told(now, word, out)
-    }
-
-    fn told(
-        &mut self,
-        now: &[ProcessStatus],
-        word: impl Fn(&ProcessStatus) -> Option<String>,
-        out: &mut impl Write,
-    ) -> io::Result<bool> {
+    /// Tells which ones have arrived. Returns whether all have.
+    pub(super) fn tell(&mut self, now: &[ProcessStatus], out: &mut impl Write) -> io::Result<bool> {
         let mut left = Vec::new();
         for index in std::mem::take(&mut self.waited_for) {
             let process = now.get(index);
-            match process.and_then(|process| Some((process, word(process)?))) {
+            match process.and_then(|process| Some((process, self.arrival(process)?))) {
                 Some((process, word)) => writeln!(out, "    {:<12} {word}", process.name)?,
                 None => left.push(index),
             }
@@ -71,15 +63,32 @@ impl Progress {
         Ok(self.waited_for.is_empty())
     }
 
-    /// Names the process that took the time, if there is none left.
+    fn arrival(&self, process: &ProcessStatus) -> Option<String> {
+        match (self.goal, process.phase) {
+            (Goal::Up, Phase::Running) => {
+                let after = process.ready_after.unwrap_or_default();
+                let is_own = process.user.is_empty();
+                let user = if is_own {
+                    String::new()
+                } else {
+                    format!(", as {}", process.user)
+                };
+                Some(format!("ready after {after:.1} s{user}"))
+            }
+            // One that is to run once.
+            (Goal::Up, Phase::Ended) => process.last_end.clone(),
+            (Goal::Down, Phase::Stopped | Phase::Ended) => Some("stopped".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Names a process that took all the time there was.
     pub(super) fn check_time(
         &self,
         config: &Config,
         now: &[ProcessStatus],
-        goal: Phase,
     ) -> Result<(), CommandError> {
-        let late = self.waited_for.iter().filter_map(|index| now.get(*index));
-        match late.into_iter().find(|process| process.phase != goal) {
+        match self.waited_for.first().and_then(|index| now.get(*index)) {
             Some(process) if self.began.elapsed() >= self.limit => Err(CommandError::Late {
                 name: process.name.clone(),
                 phase: process.phase,

@@ -51,6 +51,17 @@ impl Secrets {
         write(&file, &serde_json::to_string_pretty(&secrets)?)?;
         Ok(secrets)
     }
+
+    pub(super) fn named(&self) -> [(&'static str, String); 6] {
+        [
+            ("NATS_ROUTER", self.nats_router.clone()),
+            ("NATS_CONTROLLER", self.nats_controller.clone()),
+            ("NATS_DEA", self.nats_dea.clone()),
+            ("STAGING", self.staging.clone()),
+            ("ADMINISTRATOR", self.administrator.clone()),
+            ("ENCRYPTION", self.encryption.clone()),
+        ]
+    }
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -1,10 +1,17 @@
-//! The text of each file.
+//! The text of each file: a template, and what stands in place of its `@NAMES@`.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::secrets::Secrets;
 use super::{Layout, SystemUsers};
+
+pub(super) const NATS: &str = include_str!("nats.conf");
+pub(super) const ROUTER: &str = include_str!("router.yml");
+pub(super) const CONTROLLER: &str = include_str!("controller.yml");
+pub(super) const DEA: &str = include_str!("dea.yml");
+pub(super) const KATO: &str = include_str!("kato.yml");
 
 /// Files of package clients and of certificates that staging sees where the node has them.
 const CLIENT_FILES: [&str; 3] = [
@@ -14,154 +21,73 @@ const CLIENT_FILES: [&str; 3] = [
 ];
 
 /// Variables of package clients that staging has where whoever sets the node up has them.
-const CLIENT_VARIABLES: [&str; 14] = [
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_TRUSTED_HOST",
-    "PIP_CERT",
-    "NPM_CONFIG_REGISTRY",
-    "npm_config_registry",
-    "NODE_EXTRA_CA_CERTS",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-    "http_proxy",
-    "https_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-];
+const CLIENT_VARIABLES: &str = "PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT \
+     NPM_CONFIG_REGISTRY npm_config_registry NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE SSL_CERT_FILE \
+     http_proxy https_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY";
 
-/// A text as a quoted scalar of YAML, in which nothing is a variable.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text.replace("${", "$${")).to_string()
+/// What stands in place of names.
+#[derive(Debug)]
+pub(super) struct Values(Vec<(&'static str, String)>);
+
+impl Values {
+    pub(super) fn new(layout: &Layout, secrets: &Secrets, users: &SystemUsers) -> Self {
+        let path = |path: &Path| path.display().to_string();
+        let reached = if layout.listen.is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            layout.listen
+        };
+        let api_admin_port = layout.api_port.saturating_add(1);
+        let mut values = vec![
+            ("STATE", path(&layout.directory)),
+            ("PROGRAMS", path(&layout.programs)),
+            ("ENGINE", path(&layout.engine)),
+            ("BUILDPACKS", path(&layout.buildpacks)),
+            ("IMAGE", layout.image.clone()),
+            ("DOMAIN", layout.domain.clone()),
+            (
+                "ROUTER",
+                SocketAddr::new(layout.listen, layout.port).to_string(),
+            ),
+            (
+                "ROUTER_REACHED",
+                SocketAddr::new(reached, layout.port).to_string(),
+            ),
+            ("PORT", layout.port.to_string()),
+            ("ADMIN_PORT", layout.admin_port.to_string()),
+            ("NATS_PORT", layout.nats_port.to_string()),
+            ("API_PORT", layout.api_port.to_string()),
+            ("API_ADMIN_PORT", api_admin_port.to_string()),
+            ("DEA_PORT", layout.dea_port.to_string()),
+            ("FILES", client_files()),
+            ("ENVIRONMENT", client_variables()),
+        ];
+        values.extend(secrets.named());
+        values.extend(users.named());
+        Self(values)
+    }
+
+    /// Returns the template with all its names replaced.
+    pub(super) fn fill(&self, template: &str) -> String {
+        let fill = |text: String, (name, value): &(&str, String)| {
+            text.replace(&format!("@{name}@"), value)
+        };
+        self.0.iter().fold(template.to_owned(), fill)
+    }
 }
 
-fn path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
+/// A mapping of YAML, written as JSON.
+fn client_files() -> String {
+    let there = CLIENT_FILES.iter().filter(|file| Path::new(file).exists());
+    let files: BTreeMap<_, _> = there.map(|file| (file, file)).collect();
+    serde_json::json!(files).to_string()
 }
 
-/// The `nats` section of a program.
-fn bus(layout: &Layout, user: &str, password: &str) -> String {
-    let port = layout.nats_port;
-    format!(
-        "nats: {{hosts: [{{hostname: 127.0.0.1, port: {port}}}], user: {user}, pass: {}}}\n",
-        quoted(password)
-    )
-}
-
-pub(super) fn nats(layout: &Layout, secrets: &Secrets) -> String {
-    let user =
-        |name: &str, password: &str| format!("    {{user: {name}, password: \"{password}\"}}\n");
-    let users = user("router", &secrets.nats_router)
-        + &user("controller", &secrets.nats_controller)
-        + &user("dea", &secrets.nats_dea);
-    format!(
-        "# The message bus.\nlisten: \"127.0.0.1:{}\"\nauthorization {{\n  users: [\n{users}  ]\n}}\n",
-        layout.nats_port
-    )
-}
-
-pub(super) fn router(layout: &Layout, secrets: &Secrets) -> String {
-    let listen = SocketAddr::new(layout.listen, layout.port);
-    let snapshot = path(&layout.directory.join("router/routes.snapshot"));
-    format!(
-        "# The router of this node. Every key: router --print-example.\n\
-         listeners: [{{address: \"{listen}\"}}]\n\
-         status: {{port: off, routes: {{port: {}}}}}\n\
-         {}snapshot_file: {snapshot}\n",
-        layout.admin_port,
-        bus(layout, "router", &secrets.nats_router),
-    )
-}
-
-pub(super) fn controller(layout: &Layout, secrets: &Secrets) -> String {
-    let domain = &layout.domain;
-    let url = match layout.port {
-        80 => format!("http://api.{domain}"),
-        port => format!("http://api.{domain}:{port}"),
-    };
-    format!(
-        "# The controller of this node. Every key: controller --print-example.\n\
-         listen: \"127.0.0.1:{}\"\n\
-         admin: \"127.0.0.1:{}\"\n\
-         domain: {}\n\
-         url: {}\n\
-         {}\
-         data: {}\n\
-         encryption_keys: [{{id: first, key: {}}}]\n\
-         staging: {{user: staging, password: {}}}\n\
-         bootstrap: {{user: admin, password: {}, organization: dev, space: dev}}\n",
-        layout.api_port,
-        controller_admin(layout),
-        quoted(domain),
-        quoted(&url),
-        bus(layout, "controller", &secrets.nats_controller),
-        path(&layout.directory.join("controller")),
-        quoted(&secrets.encryption),
-        quoted(&secrets.staging),
-        quoted(&secrets.administrator),
-    )
-}
-
-pub(super) fn dea(layout: &Layout, secrets: &Secrets) -> String {
-    let directory = &layout.directory;
-    let files = CLIENT_FILES.iter().filter(|file| Path::new(file).exists());
-    let files: Vec<_> = files
-        .map(|f| format!("{}: {}", quoted(f), quoted(f)))
-        .collect();
-    let set = CLIENT_VARIABLES.iter().filter_map(|name| {
+/// A list of YAML, written as JSON. Nothing in it is a variable.
+fn client_variables() -> String {
+    let set = CLIENT_VARIABLES.split(' ').filter_map(|name| {
         let value = std::env::var(name).ok()?;
-        Some(quoted(&format!("{name}={value}")))
+        Some(format!("{name}={value}").replace("${", "$${"))
     });
-    let variables: Vec<_> = set.collect();
-    format!(
-        "# The DEA of this node. Every key: dea --print-example.\n\
-         base_dir: {}\n\
-         admin: {{address: \"127.0.0.1:{}\"}}\n\
-         {}\
-         engine: {{socket: {}, disks: {}}}\n\
-         stacks: {{bookworm: {}}}\n\
-         staging:\n  directory: {}\n  files: {{{}}}\n  environment: [{}]\n",
-        path(&directory.join("dea")),
-        layout.dea_port,
-        bus(layout, "dea", &secrets.nats_dea),
-        path(&engine_socket(layout)),
-        path(&directory.join("disks")),
-        quoted(&layout.image),
-        path(&layout.buildpacks),
-        files.join(", "),
-        variables.join(", "),
-    )
-}
-
-const fn controller_admin(layout: &Layout) -> u16 {
-    layout.api_port.saturating_add(1)
-}
-
-fn engine_socket(layout: &Layout) -> PathBuf {
-    layout.directory.join("run/engine/docker.sock")
-}
-
-pub(super) fn kato(layout: &Layout, users: &SystemUsers) -> String {
-    let listen = if layout.listen.is_unspecified() {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        layout.listen
-    };
-    let values = [
-        ("@STATE@", layout.directory.display().to_string()),
-        ("@ENGINE@", layout.engine.display().to_string()),
-        ("@PROGRAMS@", layout.programs.display().to_string()),
-        ("@NATS_USER@", users.nats.clone()),
-        ("@ROUTER_USER@", users.router.clone()),
-        ("@CONTROLLER_USER@", users.controller.clone()),
-        ("@NATS_PORT@", layout.nats_port.to_string()),
-        ("@ROUTER@", SocketAddr::new(listen, layout.port).to_string()),
-        ("@CONTROLLER_ADMIN@", controller_admin(layout).to_string()),
-        ("@DEA_PORT@", layout.dea_port.to_string()),
-    ];
-    let text = include_str!("kato.yml").to_owned();
-    values
-        .iter()
-        .fold(text, |text, (name, value)| text.replace(name, value))
+    serde_json::json!(set.collect::<Vec<_>>()).to_string()
 }
