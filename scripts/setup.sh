@@ -6,6 +6,7 @@
 #   setup.sh peers   haproxy, nginx and wrk for the load tests (their absence is only told)
 #   setup.sh gates   valgrind for the instruction gate (its absence is only told)
 #   setup.sh cloud   what a container engine of our own needs, and the users that our processes run as
+#   setup.sh busybox  a small image for tests of containers (its absence is only told)
 #   setup.sh curl    curl, for the line that `make up` prints (its absence is only told)
 # Each part is a no-op when it finds everything.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
@@ -101,6 +102,7 @@ setup_peers() {
 }
 
 setup_gates() { optional valgrind valgrind "the instruction gate is skipped"; }
+setup_busybox() { optional busybox busybox-static "some tests of containers are skipped"; }
 setup_curl() { optional curl curl "the printed curl line needs it"; }
 
 setup_cloud() {
@@ -123,7 +125,7 @@ setup_cloud() {
 
 for part in "$@"; do
     case $part in
-    build | bus | older-bus | peers | gates | cloud | curl) "setup_$part" ;;
+    build | bus | older-bus | peers | gates | cloud | busybox | curl) "setup_$part" ;;
     *) fail "setup.sh knows no part named $part" ;;
     esac
 done
