@@ -21,6 +21,7 @@ if kato_runs; then
     kato stop dea controller
     stop_apps
     kato stop
+    say "apps were stopped too; after the next \`make up\` start yours with: cf restart <app>"
     stopped=$((stopped + 1))
 fi
 [ "$stopped" -gt 0 ] || say "nothing of ours was running"
