@@ -4,6 +4,7 @@
 mod instances;
 mod orphans;
 mod reports;
+mod stagings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +19,14 @@ use dea_core::ledger::{Ledger, Resources};
 use dea_core::ports::Ports;
 use dea_core::snapshot::Snapshot;
 use protocol::bus::dea::{FindInstances, StartInstance, StopInstances, UpdateProcess};
+use protocol::bus::staging::{StagingRequest, StopStaging};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::fence::OwnedContainer;
 use crate::node::Node;
+
+use self::stagings::Staging;
 
 /// Events that wait for the agent. Whoever has one more waits; messages then wait on the bus.
 pub const EVENTS: usize = 1_024;
@@ -54,6 +58,12 @@ pub enum Event {
     Beat,
     /// The bus is there, for the first time or again.
     BusIsThere,
+    /// A build shall be staged; its two answers go to this message.
+    Stage(StagingRequest, Delivery),
+    /// Builds shall end.
+    StopStaging(StopStaging),
+    /// A build has ended.
+    Staged(String),
     /// Something has happened to an instance.
     Happened {
         /// The instance.
@@ -70,6 +80,7 @@ pub enum Event {
 pub struct Agent {
     node: Arc<Node>,
     instances: BTreeMap<String, Attended>,
+    stagings: BTreeMap<String, Staging>,
     ledger: Ledger,
     ports: Ports,
     tasks: Tasks,
@@ -112,6 +123,7 @@ impl Agent {
         let (range, rest_ms) = port_range(&node);
         Self {
             instances: BTreeMap::new(),
+            stagings: BTreeMap::new(),
             ledger: Ledger::new(capacity),
             ports: Ports::new(range, rest_ms),
             tasks: Tasks::new(),
@@ -189,6 +201,9 @@ impl Agent {
             Event::Status(question) => self.status(&question).await,
             Event::Beat => self.beat().await,
             Event::BusIsThere => self.greet().await,
+            Event::Stage(request, delivery) => self.stage(request, delivery).await,
+            Event::StopStaging(stop) => self.stop_staging(&stop),
+            Event::Staged(build) => self.staged(&build),
             Event::Happened { instance, input } => self.happened(&instance, input).await,
             Event::Containers(containers) => self.look_at(containers),
         }
@@ -211,9 +226,13 @@ impl Agent {
             return;
         };
         tracing::error!(task = %ended.name, panic, "task-panicked");
-        if let Some((_, id)) = ended.name.split_once(' ') {
-            let input = Input::Failed("internal error".to_owned());
-            self.happened(id, input).await;
+        match ended.name.split_once(' ') {
+            Some(("staging", build)) => self.staged(build),
+            Some((_, id)) => {
+                let input = Input::Failed("internal error".to_owned());
+                self.happened(id, input).await;
+            }
+            None => {}
         }
     }
 
@@ -237,7 +256,8 @@ impl Agent {
 impl Agent {
     fn is_empty(&self) -> bool {
         let mut instances = self.instances.values();
-        instances.all(|one| matches!(one.instance.state, State::Ended(_)))
+        self.stagings.is_empty()
+            && instances.all(|one| matches!(one.instance.state, State::Ended(_)))
     }
 
     fn bus(&self) -> &Bus {

@@ -18,6 +18,7 @@ use component::size::ByteSize;
 use component::yaml::Keys;
 
 use crate::fence::FenceOptions;
+use crate::staging::StagingOptions;
 
 pub use self::capacity::CapacityConfig;
 pub use self::output::OutputConfig;
@@ -45,6 +46,8 @@ pub struct Config {
     pub bus: Option<BusConfig>,
     /// The container engine.
     pub fence: FenceOptions,
+    /// How apps are staged.
+    pub staging: StagingOptions,
     /// The image of each stack.
     pub stacks: BTreeMap<String, String>,
     /// What may be promised.
@@ -94,6 +97,7 @@ impl Default for Config {
             credentials: None,
             bus: Some(BusConfig::default()),
             fence: FenceOptions::default(),
+            staging: StagingOptions::default(),
             stacks: BTreeMap::from([("bookworm".to_owned(), "switchyard/bookworm:1".to_owned())]),
             capacity: CapacityConfig::default(),
             placement: PlacementConfig::default(),
@@ -149,6 +153,7 @@ impl ConfigFile for Config {
             "The image of each stack that instances can have.",
             &mut self.stacks,
         );
+        self.staging.keys(keys);
         self.capacity.keys(keys);
         self.placement.keys(keys);
         self.ports.keys(keys);

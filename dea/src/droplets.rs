@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
 use component::error_chain::error_chain;
 use component::yaml;
 use flate2::read::MultiGzDecoder;
-use futures_util::Stream;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 
 /// How often a droplet is asked for.
 const TRIES: u32 = 3;
@@ -22,8 +20,6 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// What a droplet says of itself.
 const STAGING_INFO: &str = "staging_info.yml";
-/// The pieces that a file is read in, in bytes.
-const PIECE: usize = 64 * 1024;
 /// The longest such file that is read, in bytes.
 const LONGEST_INFO: u64 = 64 * 1024;
 
@@ -172,15 +168,6 @@ pub(crate) fn start_command(file: &Path, process_type: &str) -> io::Result<Optio
         return Ok(command.filter(|text| !text.is_empty()).map(str::to_owned));
     }
     Ok(None)
-}
-
-/// Returns the content of `file`, piece by piece.
-pub(crate) fn chunks(file: File) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    futures_util::stream::try_unfold(file, async |mut file| {
-        let mut piece = BytesMut::with_capacity(PIECE);
-        let length = file.read_buf(&mut piece).await?;
-        Ok((length > 0).then(|| (piece.freeze(), file)))
-    })
 }
 
 /// Whether the file is there; then it counts as used just now.

@@ -118,12 +118,10 @@ async fn fill_and_start(
         .await;
     let file = file.map_err(|error| error_chain(&error).to_string())?;
     let said = |error: FenceError| error_chain(&error).to_string();
-    let archive = tokio::fs::File::open(file).await;
+    let archive = std::fs::File::open(file);
     let archive = archive.map_err(|error| format!("the droplet cannot be read: {error}"))?;
-    let put = node
-        .fence
-        .put(container, environment::HOME, droplets::chunks(archive));
-    put.await.map_err(said)?;
+    let unpacked = node.fence.unpack(container, environment::HOME, archive);
+    unpacked.await.map_err(said)?;
     node.fence.start(container).await.map_err(said)
 }
 

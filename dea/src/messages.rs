@@ -9,6 +9,7 @@ use protocol::bus::dea::{
     HEALTHMANAGER_START,
 };
 use protocol::bus::output::{DEA_FIND_LOGS, FindLines, RecentLines};
+use protocol::bus::staging::{STAGING_ID_START, STAGING_STOP};
 use tokio::sync::mpsc;
 
 use crate::agent::Event;
@@ -18,6 +19,9 @@ use crate::node::Node;
 /// order to start that overtook the stop before it would be stopped. What other DEAs say comes along.
 const DEAS: &str = "dea.>";
 
+/// The same for builds.
+const STAGINGS: &str = "staging.>";
+
 /// Hears what is said to this DEA, and tells the agent of it. Waits while the agent has much to do.
 ///
 /// # Errors
@@ -26,6 +30,8 @@ pub(crate) async fn listen(node: Arc<Node>, events: mpsc::Sender<Event>) -> Resu
     let bus = &node.bus;
     let start = DEA_ID_START.subject(&node.id).ok_or(BusError::Closed)?;
     let mut orders = bus.subscribe_pattern(DEAS).await?;
+    let stage = STAGING_ID_START.subject(&node.id).ok_or(BusError::Closed)?;
+    let mut stagings = bus.subscribe_pattern(STAGINGS).await?;
     let mut managers = bus.subscribe(&HEALTHMANAGER_START).await?;
     let mut connection = bus.events();
     loop {
@@ -36,6 +42,9 @@ pub(crate) async fn listen(node: Arc<Node>, events: mpsc::Sender<Event>) -> Resu
                     answer(&node, &order).await;
                 }
                 event(start.name(), order)
+            }
+            staging = stagings.next() => {
+                staging_event(stage.name(), staging.ok_or(BusError::Closed)?)
             }
             manager = managers.next() => manager.map(|_| Event::Beat),
             event = connection.next() => match event {
@@ -73,6 +82,18 @@ fn event(start: &str, message: Delivery) -> Option<Event> {
         Some(Event::Locate)
     } else if subject == DEA_STATUS.name() {
         Some(Event::Status(message))
+    } else {
+        None
+    }
+}
+
+/// The same of a message about builds, where `start` is the subject of those that shall be staged.
+fn staging_event(start: &str, message: Delivery) -> Option<Event> {
+    let subject = message.subject();
+    if subject == start {
+        decoded(&message).map(|request| Event::Stage(request, message))
+    } else if subject == STAGING_STOP.name() {
+        decoded(&message).map(Event::StopStaging)
     } else {
         None
     }

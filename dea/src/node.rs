@@ -12,6 +12,7 @@ use crate::droplets::Droplets;
 use crate::fence::Fence;
 use crate::figures::Figures;
 use crate::output::Outputs;
+use crate::staging::Stager;
 use crate::usage::Readings;
 
 /// What all parts of the DEA share.
@@ -25,6 +26,8 @@ pub struct Node {
     pub bus: Bus,
     /// The container engine.
     pub fence: Fence,
+    /// Makes droplets.
+    pub stager: Stager,
     /// The droplets that are on this node.
     pub droplets: Droplets,
     /// What apps write.

@@ -25,6 +25,7 @@ use crate::node::{Node, random_hex};
 use crate::output::Outputs;
 use crate::reattach;
 use crate::snapshot_file;
+use crate::staging::Stager;
 use crate::usage;
 
 /// How long the tasks may take to end.
@@ -145,10 +146,19 @@ async fn node(config: Config) -> Result<Node, Box<dyn Error>> {
         config.droplet_cache.0,
         http.clone(),
     );
+    let fence = Fence::connect(&config.fence).await?;
+    let stager = Stager::new(
+        fence.clone(),
+        http.clone(),
+        config.stacks.clone(),
+        config.staging.clone(),
+        config.base_dir.join("staging"),
+    );
     let outputs = Outputs::new(bus.clone(), config.address.to_string(), config.output);
     Ok(Node {
         id,
-        fence: Fence::connect(&config.fence).await?,
+        fence,
+        stager,
         droplets,
         outputs: Arc::new(outputs),
         claims: Registrations::new(bus.clone()),

@@ -9,6 +9,7 @@ use super::{Agent, Event};
 use crate::effects::{self, INSTANCE_LABEL};
 use crate::fence::OwnedContainer;
 use crate::node::now_ms;
+use crate::staging::TASK_LABEL;
 
 impl Agent {
     /// Asks for all containers, and forgets crashes that are too long ago.
@@ -57,6 +58,10 @@ impl Agent {
     }
 
     fn knows(&self, container: &OwnedContainer) -> bool {
+        let build = container.labels.get(TASK_LABEL);
+        if build.is_some_and(|build| self.stagings.contains_key(build)) {
+            return true;
+        }
         let instance = container.labels.get(INSTANCE_LABEL);
         let Some(one) = instance.and_then(|id| self.instances.get(id)) else {
             return false;

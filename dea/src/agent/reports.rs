@@ -166,7 +166,7 @@ impl Agent {
         }
         Values {
             instances: instances.into_iter().collect(),
-            staging: 0,
+            staging: self.stagings.len() as u64,
             capacity: self.ledger.capacity(),
             reserved: self.ledger.reserved(),
             starts: self.starts,

@@ -7,17 +7,17 @@ use component::tasks::Tasks;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use protocol::bus::dea::{
-    Advertisement, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_ID_START, DEA_STOP, DROPLET_EXITED, Exited,
-    FindInstances, FoundInstance, Heartbeat, InstanceState, Limits, StartInstance, StopInstances,
+    DEA_HEARTBEAT, DEA_ID_START, DEA_START, DEA_STOP, DROPLET_EXITED, Exited, FindInstances,
+    FoundInstance, Heartbeat, Hello, InstanceState, Limits, StartInstance, StopInstances,
 };
 use protocol::bus::output::{LOGS, OutputLine};
 use protocol::bus::{Message, ROUTER_PATTERN, RouterEvent};
 use sha2::{Digest as _, Sha256};
-use tests_kit::{NatsProgram, NatsServer, PATIENCE, Process, Program};
+use tests_kit::{Engine, NatsProgram, NatsServer, PATIENCE, Process, Program};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
-use crate::engine::{Engine, IMAGE};
+use crate::image::{self, IMAGE};
 
 /// How long anything may take that the engine has a part in.
 pub(crate) const LONG: Duration = PATIENCE.saturating_mul(6);
@@ -37,15 +37,15 @@ pub(crate) struct Cloud {
     pub(crate) bus: Bus,
     /// Heartbeats, from the beginning.
     pub(crate) heartbeats: Subscription<Heartbeat>,
-    /// Ends of instances, from the beginning.
-    pub(crate) exits: Subscription<Exited>,
+    exits: Subscription<Exited>,
     /// What the routers are told, from the beginning.
     pub(crate) claims: Subscription,
     /// What the app writes, from the beginning.
     pub(crate) lines: Subscription<OutputLine>,
     /// The DEA.
     pub(crate) dea: Process,
-    adverts: Subscription<Advertisement>,
+    exited: Vec<Exited>,
+    hellos: Subscription<Hello>,
     program: Program,
     nats: NatsServer,
     droplet_uri: String,
@@ -57,7 +57,10 @@ impl Cloud {
     /// Starts all of it. None, with a word about it, where an engine or a bus is missing.
     pub(crate) async fn start() -> Option<Self> {
         let nats = NatsProgram::all_for("instances in containers").pop()?;
-        let engine = Engine::start()?;
+        let engine = Engine::start("instances in containers")?;
+        if !image::import(&engine) {
+            return None;
+        }
         let nats = NatsServer::start(&nats);
         let options = Options {
             servers: vec![Server {
@@ -79,7 +82,7 @@ impl Cloud {
         );
         let claims = bus.subscribe_pattern(ROUTER_PATTERN).await.unwrap();
         let lines = bus.subscribe(&LOGS.subject("app").unwrap()).await.unwrap();
-        let adverts = bus.subscribe(&DEA_ADVERTISE).await.unwrap();
+        let hellos = bus.subscribe(&DEA_START).await.unwrap();
         connected(&bus).await;
         let dea = spawn(&program, &engine, &nats);
         let mut cloud = Self {
@@ -90,7 +93,8 @@ impl Cloud {
             claims,
             lines,
             dea,
-            adverts,
+            exited: Vec::new(),
+            hellos,
             program,
             nats,
             droplet_uri,
@@ -113,10 +117,9 @@ impl Cloud {
         std::fs::read_to_string(self.program.path("state/instances.json")).unwrap_or_default()
     }
 
-    /// Waits until the DEA listens, which it does before it advertises.
-    async fn is_ready(&mut self) -> Advertisement {
-        while self.adverts.try_next().is_some() {}
-        next(&mut self.adverts, |_| true).await
+    /// Waits until the DEA, or a server of the bus, has started and the DEA listens.
+    async fn is_ready(&mut self) {
+        next(&mut self.hellos, |_| true).await;
     }
 
     /// Starts an instance of `process` by `command`, as `change` wants it.
@@ -179,9 +182,15 @@ impl Cloud {
         find(&beat).unwrap()
     }
 
-    /// Waits for the end of the instance of `process`.
+    /// Waits for the end of the instance of `process`, which may have been heard already.
     pub(crate) async fn exit_of(&mut self, process: &str) -> Exited {
-        next(&mut self.exits, |exited| exited.droplet == process).await
+        loop {
+            if let Some(at) = self.exited.iter().position(|one| one.droplet == process) {
+                return self.exited.remove(at);
+            }
+            let exited = next(&mut self.exits, |_| true).await;
+            self.exited.push(exited);
+        }
     }
 
     /// Waits for a line of the app that `is_it` knows.
@@ -253,9 +262,11 @@ fn spawn(program: &Program, engine: &Engine, nats: &NatsServer) -> Process {
          stacks: {{bookworm: '{IMAGE}'}}\n\
          capacity: {{memory: 1GiB, memory_percent: 100, disk: 1GiB, disk_percent: 100}}\n\
          times: {{heartbeat: 200ms, advertise: 200ms, routers: 100ms, grace: 2s, health: 5s, orphans: 1s}}\n\
-         {fence}\n",
+         engine: {{socket: '{socket}', bridge: {bridge}, disks: '{disks}'}}\n",
         port = nats.port(),
-        fence = engine.yaml(),
+        socket = engine.socket().display(),
+        bridge = engine.bridge(),
+        disks = engine.disks().display(),
     );
     program.spawn("dea.yml", &yaml, &[])
 }

@@ -6,14 +6,18 @@
 )]
 
 mod cloud;
-mod engine;
+mod image;
 
 use std::net::SocketAddr;
 
 use protocol::bus::dea::{
-    DEA_UPDATE, ExitReason, HealthCheck, InstanceState, StartInstance, UpdateProcess,
+    DEA_UPDATE, ExitReason, HealthCheck, InstanceState, Limits, StartInstance, UpdateProcess,
 };
 use protocol::bus::output::{DEA_FIND_LOGS, FindLines, OutputLine, RecentLines};
+use protocol::bus::staging::{
+    STAGING_ID_START, STAGING_STOP, StagingFault, StagingReply, StagingRequest, StagingStage,
+    StopStaging,
+};
 use tests_kit::Client;
 
 use cloud::{Cloud, LONG, PAGE};
@@ -21,6 +25,9 @@ use cloud::{Cloud, LONG, PAGE};
 /// Serves the droplet's page, and writes numbers until it is asked to end.
 const SERVER: &str = "httpd -f -p $PORT -h /home/vcap/app & trap 'echo bye; exit 7' TERM; \
                       n=0; while true; do n=$((n + 1)); echo $PROFILE $n; sleep 0.05; done";
+
+/// The label of what a DEA makes, which is what it may remove.
+const OUR_LABEL: &str = "switchyard.kind=running";
 
 #[tokio::test]
 async fn instances_live_in_containers_and_outlive_their_agent() {
@@ -42,6 +49,7 @@ async fn a_node_survives_its_bus_and_its_apps_and_is_emptied() {
     what_eats_its_memory_is_ended(&mut cloud).await;
     what_is_stopped_at_once_leaves_nothing(&mut cloud).await;
     nonsense_is_passed_over(&cloud).await;
+    builds_are_answered_twice(&cloud).await;
     the_same_order_starts_one_instance(&mut cloud).await;
     an_agent_may_come_and_go(&mut cloud).await;
     a_bus_that_was_away_gets_all_lines(&mut cloud).await;
@@ -87,6 +95,60 @@ async fn nonsense_is_passed_over(cloud: &Cloud) {
             cloud.bus.publish_raw(subject, payload).await.unwrap();
         }
     }
+}
+
+async fn builds_are_answered_twice(cloud: &Cloud) {
+    // Whoever has the package accepts the connection and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let package = format!("http://u:p@{}/package", silent.local_addr().unwrap());
+    let request = |build: &str, mem: u64| StagingRequest {
+        app_id: "app".to_owned(),
+        task_id: build.to_owned(),
+        stack: "bookworm".to_owned(),
+        download_uri: package.clone(),
+        limits: Limits {
+            mem,
+            disk: 64,
+            fds: 0,
+        },
+        ..StagingRequest::default()
+    };
+    let subject = STAGING_ID_START.subject(cloud::ID).unwrap();
+    let large = request("large", 9_999);
+    let reply: StagingReply = cloud.bus.request(&subject, &large, LONG).await.unwrap();
+    assert_eq!(reply.stage, StagingStage::Done);
+    let kind = reply.error_info.unwrap().kind;
+    assert_eq!(kind, StagingFault::InsufficientResources);
+
+    let small = request("small", 64);
+    let stop = StopStaging {
+        app_id: "app".to_owned(),
+        task_id: None,
+    };
+    let stopping = async {
+        // It is under way when it asks for its package.
+        let _connection = silent.accept().await.unwrap();
+        cloud.bus.publish(&STAGING_STOP, &stop).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let replies = tokio::select! {
+        replies = cloud.bus.gather::<_, StagingReply>(&subject, &small, 2, LONG) => replies.unwrap(),
+        () = stopping => unreachable!(),
+    };
+    let replies: Vec<_> = replies
+        .iter()
+        .map(|reply| reply.decode().unwrap())
+        .collect();
+    assert_eq!(replies.len(), 2);
+    assert_eq!(replies[0].stage, StagingStage::SetUp);
+    assert_eq!(replies[1].stage, StagingStage::Done);
+    assert!(replies[1].error_info.is_some(), "{replies:?}");
+    assert!(tests_kit::eventually(LONG, || {
+        cloud
+            .dea
+            .ask("/metrics")
+            .contains("dea_memory_reserved_mib 0")
+    }));
 }
 
 /// One that is killed while it launches an instance launches it again; one that is asked to end leaves it
@@ -302,12 +364,12 @@ async fn strangers_are_removed(cloud: &mut Cloud) {
             "none",
             "--label",
             label,
-            engine::IMAGE,
+            image::IMAGE,
             "true",
         ];
         engine.docker(&arguments).unwrap()
     };
-    let ours = create(engine::OUR_LABEL);
+    let ours = create(OUR_LABEL);
     let theirs = create("somebody.else=1");
     assert!(tests_kit::eventually(LONG, || !engine
         .containers()
