@@ -6,13 +6,13 @@ use crate::percent;
 
 /// What may be asked of one list.
 #[derive(Clone, Copy, Debug)]
-pub struct ListRules {
+pub struct ListRules<'a> {
     /// The names of its filters.
-    pub filters: &'static [&'static str],
+    pub filters: &'a [&'static str],
     /// What it can be ordered by, besides `created_at` and `updated_at`.
-    pub orders: &'static [&'static str],
+    pub orders: &'a [&'static str],
     /// What `include` may name.
-    pub includes: &'static [&'static str],
+    pub includes: &'a [&'static str],
 }
 
 /// What is asked of a list.
@@ -51,7 +51,7 @@ impl ListQuery {
     ///
     /// # Errors
     /// A parameter that the rules do not name, or a value that it cannot have.
-    pub fn parse(query: &str, rules: &ListRules) -> Result<Self, Fault> {
+    pub fn parse(query: &str, rules: &ListRules<'_>) -> Result<Self, Fault> {
         let mut asked = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    const RULES: ListRules = ListRules {
+    const RULES: ListRules<'static> = ListRules {
         filters: &["names", "hosts", "paths", "space_guids"],
         orders: &["name"],
         includes: &["space"],

@@ -13,7 +13,7 @@ use super::Shared;
 use super::answer::{Answer, ok};
 use super::apps::AppResource;
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::{Call, Listed as _, now};
 use super::droplets::DropletResource;
 use super::resource::{Guid, ResourceLinks, ToOne};
 use super::spaces::Feature;

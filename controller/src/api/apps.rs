@@ -7,7 +7,6 @@ use controller_core::buildpack;
 use controller_core::fault::Fault;
 use controller_core::name;
 use controller_core::permission::{Action, Place};
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -21,19 +20,6 @@ use super::spaces::SpaceResource;
 use crate::blobs::BlobKind;
 use crate::storage::{
     AppRow, DropletRow, OrganizationRow, PackageRow, ProcessRow, SpaceRow, Storage, StorageError,
-};
-
-const RULES: ListRules = ListRules {
-    filters: &[
-        "names",
-        "guids",
-        "space_guids",
-        "organization_guids",
-        "stacks",
-        "label_selector",
-    ],
-    orders: &["name", "state"],
-    includes: &["space"],
 };
 
 /// What is answered of apps.
@@ -211,7 +197,7 @@ impl Call {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&AppRow::LISTING, &["space"])?;
     let scope = call.scope(Action::ReadSpace);
     let found = call.api.storage.list(&AppRow::LISTING, &query, &scope);
     let (rows, total): (Vec<AppRow>, u64) = found.await?;

@@ -8,7 +8,6 @@ use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::permission::Action;
 use controller_core::process::WEB;
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,17 +15,11 @@ use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::apps::{GivenLifecycle, Lifecycle, column, place_of};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::{Call, Listed, now};
 use super::droplets::OfApp;
 use super::links::Links;
 use super::resource::{Guid, Head, Metadata, ResourceLinks, ToOne};
-use crate::storage::{AppRow, BuildRow, PackageRow, Storage, StorageError};
-
-const RULES: ListRules = ListRules {
-    filters: &["states", "app_guids", "package_guids", "label_selector"],
-    orders: &[],
-    includes: &[],
-};
+use crate::storage::{AppRow, BuildRow, Listing, PackageRow, Storage, StorageError};
 
 /// How long a question about a build waits for its end.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -66,7 +59,10 @@ struct Creator {
     email: String,
 }
 
-impl BuildResource {
+impl Listed for BuildResource {
+    type Row = BuildRow;
+    const LISTING: Listing = BuildRow::LISTING;
+
     fn new(row: &BuildRow, links: &Links) -> Self {
         let app = format!("/v3/apps/{}", row.app_guid);
         Self {
@@ -103,27 +99,13 @@ struct BuildRequest {
 }
 
 async fn list(call: Call) -> Answer {
-    listed(&call, None).await
+    call.list::<BuildResource>(Action::ReadSpace, None).await
 }
 
 async fn of_app(call: Call, Path(guid): Path<String>) -> Answer {
     call.app(&guid, Action::ReadSpace).await?;
-    listed(&call, Some(guid)).await
-}
-
-async fn listed(call: &Call, app: Option<String>) -> Answer {
-    let mut query = call.asked(&RULES)?;
-    if let Some(app) = app {
-        query.restrict("app_guids", vec![app]);
-    }
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&BuildRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<BuildRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| BuildResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    let within = Some(("app_guids", guid));
+    call.list::<BuildResource>(Action::ReadSpace, within).await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

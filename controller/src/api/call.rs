@@ -11,12 +11,14 @@ use controller_core::page::Pagination;
 use controller_core::permission::{Action, Caller, Place, Scope};
 use controller_core::query::{ListQuery, ListRules};
 use serde::Serialize;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::answer::{Answer, Refusal, accepted, ok};
 use super::links::Links;
 use super::{Api, Shared};
-use crate::storage::{OrganizationRow, SpaceRow, StorageError, UserRow};
+use crate::storage::{Listing, OrganizationRow, SpaceRow, StorageError, UserRow};
 
 /// A request of a user who is logged in.
 #[derive(Debug)]
@@ -78,13 +80,63 @@ struct List<T> {
     included: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// A resource that is listed as its rows are stored.
+pub(crate) trait Listed: Serialize + Sized {
+    /// What is stored of it.
+    type Row: for<'r> FromRow<'r, SqliteRow> + Send + Unpin;
+    /// How its rows are read.
+    const LISTING: Listing;
+
+    /// The resource of that row.
+    fn new(row: &Self::Row, links: &Links) -> Self;
+}
+
 impl Call {
-    /// Reads the query of a list.
+    /// Reads the query of a list that is read as `listing`, and may include what `includes` names.
     ///
     /// # Errors
     /// A parameter that is not known.
-    pub(crate) fn asked(&self, rules: &ListRules) -> Result<ListQuery, Fault> {
+    pub(crate) fn asked(
+        &self,
+        listing: &Listing,
+        includes: &[&'static str],
+    ) -> Result<ListQuery, Fault> {
+        let filters: Vec<&str> = listing.filters.iter().map(|(name, _)| *name).collect();
+        let orders: Vec<&str> = listing.orders.iter().map(|(name, _)| *name).collect();
+        self.asked_by(&ListRules {
+            filters: &filters,
+            orders: &orders,
+            includes,
+        })
+    }
+
+    /// Reads the query of a list that is stored nowhere.
+    ///
+    /// # Errors
+    /// A parameter that is not known.
+    pub(crate) fn asked_by(&self, rules: &ListRules<'_>) -> Result<ListQuery, Fault> {
         ListQuery::parse(&self.query, rules)
+    }
+
+    /// Answers with what the caller may see of a list, perhaps only of that with `within`: a filter and
+    /// its value.
+    ///
+    /// # Errors
+    /// A parameter that is not known; the database failed.
+    pub(crate) async fn list<T: Listed>(
+        &self,
+        action: Action,
+        within: Option<(&'static str, String)>,
+    ) -> Answer {
+        let mut query = self.asked(&T::LISTING, &[])?;
+        if let Some((filter, value)) = within {
+            query.restrict(filter, vec![value]);
+        }
+        let scope = self.scope(action);
+        let found = self.api.storage.list(&T::LISTING, &query, &scope);
+        let (rows, total): (Vec<T::Row>, u64) = found.await?;
+        let resources = rows.iter().map(|row| T::new(row, &self.links)).collect();
+        self.page(&query, total, resources)
     }
 
     /// One page of a list.

@@ -5,7 +5,6 @@ use axum::extract::Path;
 use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::permission::{Action, Place};
-use controller_core::query::ListRules;
 use controller_core::route::domain_problem;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,12 +16,6 @@ use super::call::{Call, now};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToMany, ToOne};
 use crate::storage::{DomainRow, Storage, StorageError};
-
-const RULES: ListRules = ListRules {
-    filters: &["names", "guids", "organization_guids", "label_selector"],
-    orders: &[],
-    includes: &[],
-};
 
 /// What is answered of domains.
 pub(super) fn routes() -> Router<Shared> {
@@ -86,7 +79,7 @@ struct GivenDomainRelations {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&DomainRow::LISTING, &[])?;
     let scope = call.scope(Action::ReadOrganization);
     let found = call.api.storage.list(&DomainRow::LISTING, &query, &scope);
     let (rows, total): (Vec<DomainRow>, u64) = found.await?;

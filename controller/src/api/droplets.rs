@@ -7,31 +7,16 @@ use axum::extract::Path;
 use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::permission::Action;
-use controller_core::query::ListRules;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Shared;
 use super::answer::{Answer, ok};
 use super::apps::{Lifecycle, place_of};
-use super::call::Call;
+use super::call::{Call, Listed};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
-use crate::storage::{DropletRow, PackageRow};
-
-const RULES: ListRules = ListRules {
-    filters: &[
-        "guids",
-        "states",
-        "app_guids",
-        "package_guids",
-        "space_guids",
-        "organization_guids",
-        "label_selector",
-    ],
-    orders: &[],
-    includes: &[],
-};
+use crate::storage::{DropletRow, Listing, PackageRow};
 
 /// What is answered of droplets.
 pub(super) fn routes() -> Router<Shared> {
@@ -92,8 +77,11 @@ impl OfApp {
     }
 }
 
-impl DropletResource {
-    pub(super) fn new(row: &DropletRow, links: &Links) -> Self {
+impl Listed for DropletResource {
+    type Row = DropletRow;
+    const LISTING: Listing = DropletRow::LISTING;
+
+    fn new(row: &DropletRow, links: &Links) -> Self {
         let path = format!("/v3/droplets/{}", row.guid);
         let app = links.to(&format!("/v3/apps/{}", row.app_guid));
         let assign = format!("{app}/relationships/current_droplet");
@@ -122,32 +110,21 @@ impl DropletResource {
 }
 
 async fn list(call: Call) -> Answer {
-    listed(&call, None).await
+    call.list::<DropletResource>(Action::ReadSpace, None).await
 }
 
 async fn of_app(call: Call, Path(guid): Path<String>) -> Answer {
     call.app(&guid, Action::ReadSpace).await?;
-    listed(&call, Some(("app_guids", guid))).await
+    let within = Some(("app_guids", guid));
+    call.list::<DropletResource>(Action::ReadSpace, within)
+        .await
 }
 
 async fn of_package(call: Call, Path(guid): Path<String>) -> Answer {
     call.package(&guid, Action::ReadSpace).await?;
-    listed(&call, Some(("package_guids", guid))).await
-}
-
-async fn listed(call: &Call, within: Option<(&'static str, String)>) -> Answer {
-    let mut query = call.asked(&RULES)?;
-    if let Some((filter, value)) = within {
-        query.restrict(filter, vec![value]);
-    }
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&DropletRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<DropletRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| DropletResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    let within = Some(("package_guids", guid));
+    call.list::<DropletResource>(Action::ReadSpace, within)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

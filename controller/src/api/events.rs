@@ -3,23 +3,16 @@
 use axum::Router;
 use axum::routing::get;
 use controller_core::permission::Action;
-use controller_core::query::ListRules;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Shared;
 use super::answer::Answer;
-use super::call::{Call, now};
+use super::call::{Call, Listed, now};
 use super::links::Links;
 use super::resource::{Guid, Head, ResourceLinks};
-use crate::storage::{AppRow, EventRow};
-
-const RULES: ListRules = ListRules {
-    filters: &["types", "target_guids", "space_guids", "organization_guids"],
-    orders: &[],
-    includes: &[],
-};
+use crate::storage::{AppRow, EventRow, Listing};
 
 /// What is answered of events.
 pub(super) fn routes() -> Router<Shared> {
@@ -50,7 +43,10 @@ struct Participant {
     name: String,
 }
 
-impl EventResource {
+impl Listed for EventResource {
+    type Row = EventRow;
+    const LISTING: Listing = EventRow::LISTING;
+
     fn new(row: &EventRow, links: &Links) -> Self {
         let participant = |guid: &str, kind: &str, name: &str| Participant {
             guid: guid.to_owned(),
@@ -97,13 +93,5 @@ impl Call {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&EventRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<EventRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| EventResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    call.list::<EventResource>(Action::ReadSpace, None).await
 }

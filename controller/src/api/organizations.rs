@@ -6,7 +6,6 @@ use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::name;
 use controller_core::permission::{Action, Place, Role, Scope};
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,17 +18,6 @@ use super::domains::DomainResource;
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::storage::{DomainRow, OrganizationRow, RoleRow, Storage};
-
-const RULES: ListRules = ListRules {
-    filters: &["names", "guids", "label_selector"],
-    orders: &["name"],
-    includes: &[],
-};
-const DOMAIN_RULES: ListRules = ListRules {
-    filters: &["names", "guids", "organization_guids", "label_selector"],
-    orders: &[],
-    includes: &[],
-};
 
 /// What is answered of organizations.
 pub(super) fn routes() -> Router<Shared> {
@@ -89,7 +77,7 @@ struct OrganizationRequest {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&OrganizationRow::LISTING, &[])?;
     let scope = visible(&call);
     let found = call
         .api
@@ -209,7 +197,7 @@ async fn delete(call: Call, Path(guid): Path<String>) -> Answer {
 
 async fn domains(call: Call, Path(guid): Path<String>) -> Answer {
     let row = call.organization(&guid, Action::ReadOrganization).await?;
-    let mut query = call.asked(&DOMAIN_RULES)?;
+    let mut query = call.asked(&DomainRow::OF_ORGANIZATION, &[])?;
     query.restrict("organization_guids", vec![row.guid]);
     let listing = &DomainRow::OF_ORGANIZATION;
     let found = call.api.storage.list(listing, &query, &Scope::Everywhere);

@@ -10,7 +10,6 @@ use axum::extract::{DefaultBodyLimit, Path};
 use axum::routing::{get, post};
 use controller_core::fault::Fault;
 use controller_core::permission::Action;
-use controller_core::query::ListRules;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,27 +18,13 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::{Call, Listed, now};
 use super::droplets::{Checksum, OfApp};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::blobs::{ArrivedBlob, BlobError, BlobKind};
 use crate::package_zip;
-use crate::storage::{PackageRow, Storage, StorageError};
-
-const RULES: ListRules = ListRules {
-    filters: &[
-        "guids",
-        "states",
-        "types",
-        "app_guids",
-        "space_guids",
-        "organization_guids",
-        "label_selector",
-    ],
-    orders: &[],
-    includes: &[],
-};
+use crate::storage::{Listing, PackageRow, Storage, StorageError};
 
 /// Bytes of the part `resources`.
 const RESOURCES: usize = 1 << 20;
@@ -82,7 +67,10 @@ struct PackageData {
     checksum: Checksum,
 }
 
-impl PackageResource {
+impl Listed for PackageResource {
+    type Row = PackageRow;
+    const LISTING: Listing = PackageRow::LISTING;
+
     fn new(row: &PackageRow, links: &Links) -> Self {
         let path = format!("/v3/packages/{}", row.guid);
         let upload = links.to(&format!("{path}/upload"));
@@ -120,27 +108,14 @@ pub(super) struct RelatedApp {
 }
 
 async fn list(call: Call) -> Answer {
-    listed(&call, None).await
+    call.list::<PackageResource>(Action::ReadSpace, None).await
 }
 
 async fn of_app(call: Call, Path(guid): Path<String>) -> Answer {
     call.app(&guid, Action::ReadSpace).await?;
-    listed(&call, Some(guid)).await
-}
-
-async fn listed(call: &Call, app: Option<String>) -> Answer {
-    let mut query = call.asked(&RULES)?;
-    if let Some(app) = app {
-        query.restrict("app_guids", vec![app]);
-    }
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&PackageRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<PackageRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| PackageResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    let within = Some(("app_guids", guid));
+    call.list::<PackageResource>(Action::ReadSpace, within)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

@@ -10,7 +10,6 @@ use axum::routing::{get, post};
 use controller_core::fault::Fault;
 use controller_core::permission::Action;
 use controller_core::process::{ProcessChange, ProcessLimits, ProcessPatch, ScaleRequest};
-use controller_core::query::ListRules;
 use controller_core::stats::{self, StatsEntry, Wanted};
 use protocol::bus::dea::HealthCheck;
 use serde::Serialize;
@@ -24,19 +23,6 @@ use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use super::{Api, Shared};
 use crate::storage::{AppRow, ProcessRow, Storage, StorageError};
-
-const RULES: ListRules = ListRules {
-    filters: &[
-        "guids",
-        "types",
-        "app_guids",
-        "space_guids",
-        "organization_guids",
-        "label_selector",
-    ],
-    orders: &[],
-    includes: &[],
-};
 
 /// What lists say instead of a command, which may hold secrets.
 const HIDDEN: &str = "[PRIVATE DATA HIDDEN IN LISTS]";
@@ -197,7 +183,7 @@ async fn of_app(call: Call, Path(guid): Path<String>) -> Answer {
 }
 
 async fn listed(call: &Call, app: Option<String>) -> Answer {
-    let mut query = call.asked(&RULES)?;
+    let mut query = call.asked(&ProcessRow::LISTING, &[])?;
     if let Some(app) = app {
         query.restrict("app_guids", vec![app]);
     }

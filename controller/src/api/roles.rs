@@ -5,7 +5,6 @@ use axum::extract::Path;
 use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::permission::{Action, Place, Role};
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,18 +16,6 @@ use super::links::Links;
 use super::resource::{Head, ResourceLinks, ToOne};
 use super::users::UserResource;
 use crate::storage::{OrganizationRow, RoleRow, SpaceRow, Storage, StorageError, UserRow};
-
-const RULES: ListRules = ListRules {
-    filters: &[
-        "guids",
-        "types",
-        "user_guids",
-        "organization_guids",
-        "space_guids",
-    ],
-    orders: &[],
-    includes: &["user"],
-};
 
 /// What is answered of roles.
 pub(super) fn routes() -> Router<Shared> {
@@ -108,7 +95,7 @@ enum Ground {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&RoleRow::LISTING, &["user"])?;
     let scope = call.scope(Action::ReadOrganization);
     let storage = &call.api.storage;
     let (rows, total): (Vec<RoleRow>, u64) =

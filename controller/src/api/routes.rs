@@ -22,22 +22,6 @@ use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::storage::{DestinationRow, DomainRow, RouteRow, SpaceRow, Storage, StorageError};
 
-const RULES: ListRules = ListRules {
-    filters: &[
-        "guids",
-        "hosts",
-        "paths",
-        "ports",
-        "domain_guids",
-        "space_guids",
-        "organization_guids",
-        "app_guids",
-        "label_selector",
-    ],
-    orders: &[],
-    includes: &[],
-};
-
 /// What is answered of routes.
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -115,12 +99,12 @@ struct GivenRouteRelations {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&RouteRow::LISTING, &[])?;
     page(&call, &query).await
 }
 
 async fn of_app(call: Call, Path(app): Path<String>) -> Answer {
-    let mut query = call.asked(&RULES)?;
+    let mut query = call.asked(&RouteRow::LISTING, &[])?;
     query.restrict("app_guids", vec![app]);
     page(&call, &query).await
 }
@@ -296,13 +280,13 @@ async fn reservations(call: Call, Path(domain): Path<String>) -> Answer {
     struct Reservation {
         matching_route: bool,
     }
-    const RESERVATION: ListRules = ListRules {
+    const RESERVATION: ListRules<'static> = ListRules {
         filters: &["host", "path", "port"],
         orders: &[],
         includes: &[],
     };
     let domain = super::domains::domain(&call, &domain).await?;
-    let query = call.asked(&RESERVATION)?;
+    let query = call.asked_by(&RESERVATION)?;
     let text = |name| query.values(name).and_then(<[String]>::first).cloned();
     let (host, path) = (text("host").unwrap_or_default(), text("path"));
     let found = call

@@ -6,7 +6,6 @@ use axum::routing::get;
 use controller_core::fault::Fault;
 use controller_core::name;
 use controller_core::permission::{Action, Place};
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,12 +18,6 @@ use super::links::Links;
 use super::organizations::OrganizationResource;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::storage::{OrganizationRow, SpaceRow, Storage, StorageError};
-
-const RULES: ListRules = ListRules {
-    filters: &["names", "guids", "organization_guids", "label_selector"],
-    orders: &["name"],
-    includes: &["organization"],
-};
 
 /// What is answered of spaces.
 pub(super) fn routes() -> Router<Shared> {
@@ -97,7 +90,7 @@ struct GivenSpaceRelations {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked(&SpaceRow::LISTING, &["organization"])?;
     let scope = call.scope(Action::ReadSpace);
     let found = call.api.storage.list(&SpaceRow::LISTING, &query, &scope);
     let (rows, total): (Vec<SpaceRow>, u64) = found.await?;

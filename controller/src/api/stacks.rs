@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::resource::{Head, Metadata, ResourceLinks};
 
-const RULES: ListRules = ListRules {
+const RULES: ListRules<'static> = ListRules {
     filters: &["names", "stacks", "lifecycle", "label_selector"],
     orders: &["position", "name"],
     includes: &[],
@@ -55,7 +55,7 @@ struct BuildpackResource {
 }
 
 async fn stacks(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked_by(&RULES)?;
     let name = &call.api.config.apps.stack;
     let is_asked = query
         .values("names")
@@ -75,7 +75,7 @@ async fn stacks(call: Call) -> Answer {
 }
 
 async fn buildpacks(call: Call) -> Answer {
-    let query = call.asked(&RULES)?;
+    let query = call.asked_by(&RULES)?;
     let apps = &call.api.config.apps;
     let all: Vec<_> = (1..)
         .zip(&apps.buildpacks)

@@ -6,7 +6,6 @@ use axum::routing::get;
 use controller_core::claims::ORIGIN;
 use controller_core::fault::Fault;
 use controller_core::permission::{Action, Place, Scope};
-use controller_core::query::ListRules;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
@@ -16,12 +15,6 @@ use super::call::{Call, now};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks};
 use crate::storage::{Storage, StorageError, UserRow};
-
-const RULES: ListRules = ListRules {
-    filters: &["guids", "usernames", "origins", "label_selector"],
-    orders: &[],
-    includes: &[],
-};
 
 /// What is answered of users.
 pub(super) fn routes() -> Router<Shared> {
@@ -63,7 +56,7 @@ struct UserRequest {
 
 /// Administrators see all users, anybody else themselves.
 async fn list(call: Call) -> Answer {
-    let mut query = call.asked(&RULES)?;
+    let mut query = call.asked(&UserRow::LISTING, &[])?;
     if !call.caller.is_admin {
         query.restrict("guids", vec![call.user.guid.clone()]);
     }

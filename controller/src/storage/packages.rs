@@ -30,6 +30,8 @@ impl PackageRow {
         filters: &[
             ("guids", Column::Exact("k.guid")),
             ("states", Column::Exact("k.state")),
+            // There are no others.
+            ("types", Column::Exact("'bits'")),
             ("app_guids", Column::Exact("k.app_guid")),
             ("space_guids", Column::Exact("a.space_guid")),
             ("organization_guids", Column::Exact("s.organization_guid")),
