@@ -33,8 +33,6 @@ pub struct Config {
 /// What becomes of the output of processes.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    /// Where the files are; empty: `log` in the state directory.
-    pub directory: PathBuf,
     /// Bytes of a file; at more it becomes an older one.
     pub most: ByteSize,
     /// Older files of each process.
@@ -93,7 +91,6 @@ impl Default for Config {
         Self {
             state: "/var/lib/switchyard".into(),
             logs: Logs {
-                directory: PathBuf::new(),
                 most: ByteSize(8 << 20),
                 older: 2,
             },
@@ -193,8 +190,6 @@ impl ConfigFile for Config {
         let logs = &mut self.logs;
         let doc = "What becomes of the output of processes.";
         keys.section("logs", doc, |keys: &mut Keys<'_>| {
-            let doc = "Where the files are. Empty: log in the state directory.";
-            keys.key("directory", doc, &mut logs.directory);
             let doc = "Bytes of a file; at more it becomes an older one.";
             keys.key("most", doc, &mut logs.most);
             keys.key("older", "Older files of each process.", &mut logs.older);
@@ -334,11 +329,7 @@ impl Config {
     /// Returns where the log files are.
     #[must_use]
     pub fn log_directory(&self) -> PathBuf {
-        if self.logs.directory.as_os_str().is_empty() {
-            self.state.join("log")
-        } else {
-            self.logs.directory.clone()
-        }
+        self.state.join("log")
     }
 
     /// Returns where commands are heard.

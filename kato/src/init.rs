@@ -16,8 +16,6 @@ use component::atomic_file;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use rustix::process::geteuid;
 
-use self::secrets::Secrets;
-use self::templates::Values;
 use crate::users::{self, User};
 
 /// Where things are on the node, and how they are called.
@@ -69,14 +67,6 @@ struct Draft {
     reader: Option<User>,
 }
 
-/// The system users that processes run as; empty where there is none or we may not switch to it.
-#[derive(Debug)]
-struct SystemUsers {
-    nats: String,
-    router: String,
-    controller: String,
-}
-
 /// Why there can be no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -101,34 +91,22 @@ pub fn run(layout: &Layout, out: &mut impl Write) -> Result<(), Box<dyn Error>> 
     let directory = &layout.directory;
     fs::create_dir_all(directory.join("generated"))?;
     chmod(directory.join("generated"), Mode::RWXU)?;
-    let secrets = Secrets::open(directory)?;
-    let users = SystemUsers::found(&layout);
-    let values = Values::new(&layout, &secrets, &users);
-    for draft in drafts(&values, &users) {
-        let word = draft.put(directory)?;
-        writeln!(out, "    {:<16} {word}", draft.name)?;
+    let mut values = templates::values(&layout);
+    values.extend(secrets::open(directory)?);
+    values.extend(layout.users());
+    let reader = |user: &str| values.get(user).and_then(|name| users::look_up(name).ok());
+    for (name, user, template) in templates::FILES {
+        let text = templates::fill(template, &values);
+        let reader = reader(user);
+        let word = Draft { name, text, reader }.put(directory)?;
+        writeln!(out, "    {name:<16} {word}")?;
     }
-    for (name, user) in [("router", &users.router), ("controller", &users.controller)] {
+    for (name, user) in [("router", "ROUTER_USER"), ("controller", "CONTROLLER_USER")] {
         let data = directory.join(name);
         fs::create_dir_all(&data)?;
-        give(&data, users::look_up(user).ok(), Mode::RWXU)?;
+        give(&data, reader(user), Mode::RWXU)?;
     }
     Ok(())
-}
-
-fn drafts(values: &Values, users: &SystemUsers) -> [Draft; 5] {
-    let draft = |name, user: &str, template| Draft {
-        name,
-        text: values.fill(template),
-        reader: users::look_up(user).ok(),
-    };
-    [
-        draft("nats.conf", &users.nats, templates::NATS),
-        draft("router.yml", &users.router, templates::ROUTER),
-        draft("controller.yml", &users.controller, templates::CONTROLLER),
-        draft("dea.yml", "", templates::DEA),
-        draft("kato.yml", "", templates::KATO),
-    ]
 }
 
 impl Layout {
@@ -152,37 +130,17 @@ impl Layout {
             None => Ok(()),
         }
     }
-}
 
-impl SystemUsers {
-    fn found(layout: &Layout) -> Self {
-        let user = |name: &str| {
-            let is_usable = geteuid().is_root() && users::look_up(name).is_ok();
-            if is_usable {
-                name.to_owned()
-            } else {
-                String::new()
-            }
-        };
-        // Root alone may listen on the ports below.
-        let is_port_free = layout.port >= 1024;
-        Self {
-            nats: user("switchyard-nats"),
-            router: if is_port_free {
-                user("switchyard-router")
-            } else {
-                String::new()
-            },
-            controller: user("switchyard-controller"),
-        }
-    }
-
-    fn named(&self) -> [(&'static str, String); 3] {
-        [
-            ("NATS_USER", self.nats.clone()),
-            ("ROUTER_USER", self.router.clone()),
-            ("CONTROLLER_USER", self.controller.clone()),
-        ]
+    /// The users that processes run as; empty where there is none or we may not switch to it.
+    fn users(&self) -> [(String, String); 3] {
+        ["nats", "router", "controller"].map(|process| {
+            let name = format!("switchyard-{process}");
+            // Root alone may listen on the ports below.
+            let needs_root = process == "router" && self.port < 1024;
+            let is_usable = geteuid().is_root() && !needs_root && users::look_up(&name).is_ok();
+            let user = if is_usable { name } else { String::new() };
+            (format!("{}_USER", process.to_uppercase()), user)
+        })
     }
 }
 

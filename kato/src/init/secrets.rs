@@ -1,5 +1,6 @@
 //! Passwords and keys, made once.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -7,61 +8,45 @@ use std::path::Path;
 use component::atomic_file;
 use component::regular_file;
 use rustix::fs::{Mode, fchmod};
-use serde::{Deserialize, Serialize};
 
 /// Bytes of chance in each.
 const LENGTH: usize = 24;
 
-/// All of them, each 48 hex digits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Secrets {
-    /// The router's on the bus.
-    pub(super) nats_router: String,
-    /// The controller's on the bus.
-    pub(super) nats_controller: String,
-    /// The DEA's on the bus.
-    pub(super) nats_dea: String,
-    /// That of those who fetch packages and bring droplets.
-    pub(super) staging: String,
-    /// The administrator's.
-    pub(super) administrator: String,
-    /// What the controller encrypts secrets with.
-    pub(super) encryption: String,
-}
+/// What there are: those of programs on the bus, that of the DEAs with the controller, the
+/// administrator's, and what the controller encrypts with.
+const NAMES: [&str; 6] = [
+    "NATS_ROUTER",
+    "NATS_CONTROLLER",
+    "NATS_DEA",
+    "STAGING",
+    ADMINISTRATOR,
+    "ENCRYPTION",
+];
+const ADMINISTRATOR: &str = "ADMINISTRATOR";
 
-impl Secrets {
-    /// Reads those of this directory, or makes them. The administrator's is in a file of its own too.
-    ///
-    /// # Errors
-    /// They cannot be read, understood or written. They are never made twice.
-    pub(super) fn open(directory: &Path) -> io::Result<Self> {
-        let file = directory.join("secrets.json");
-        if file.exists() {
-            return Ok(serde_json::from_str(&regular_file::read_text(&file)?)?);
+/// Returns the secrets of this directory by their names, each 48 hex digits. Those that are not there are
+/// made and kept. The administrator's is in a file of its own too.
+///
+/// # Errors
+/// The file cannot be read, understood or written.
+pub(super) fn open(directory: &Path) -> io::Result<BTreeMap<String, String>> {
+    let file = directory.join("secrets.json");
+    let mut secrets: BTreeMap<String, String> = match regular_file::read_text(&file) {
+        Ok(text) => serde_json::from_str(&text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => return Err(error),
+    };
+    let before = secrets.len();
+    for name in NAMES {
+        if !secrets.contains_key(name) {
+            secrets.insert(name.to_owned(), by_chance()?);
         }
-        let secrets = Self {
-            nats_router: by_chance()?,
-            nats_controller: by_chance()?,
-            nats_dea: by_chance()?,
-            staging: by_chance()?,
-            administrator: by_chance()?,
-            encryption: by_chance()?,
-        };
-        write(&directory.join("admin-password"), &secrets.administrator)?;
+    }
+    if secrets.len() > before {
         write(&file, &serde_json::to_string_pretty(&secrets)?)?;
-        Ok(secrets)
+        write(&directory.join("admin-password"), &secrets[ADMINISTRATOR])?;
     }
-
-    pub(super) fn named(&self) -> [(&'static str, String); 6] {
-        [
-            ("NATS_ROUTER", self.nats_router.clone()),
-            ("NATS_CONTROLLER", self.nats_controller.clone()),
-            ("NATS_DEA", self.nats_dea.clone()),
-            ("STAGING", self.staging.clone()),
-            ("ADMINISTRATOR", self.administrator.clone()),
-            ("ENCRYPTION", self.encryption.clone()),
-        ]
-    }
+    Ok(secrets)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

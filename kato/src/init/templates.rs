@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::secrets::Secrets;
-use super::{Layout, SystemUsers};
+use super::Layout;
 
-pub(super) const NATS: &str = include_str!("nats.conf");
-pub(super) const ROUTER: &str = include_str!("router.yml");
-pub(super) const CONTROLLER: &str = include_str!("controller.yml");
-pub(super) const DEA: &str = include_str!("dea.yml");
-pub(super) const KATO: &str = include_str!("kato.yml");
+/// Each file: its name, the name of the user that reads it, and its template.
+pub(super) const FILES: [(&str, &str, &str); 5] = [
+    ("nats.conf", "NATS_USER", include_str!("nats.conf")),
+    ("router.yml", "ROUTER_USER", include_str!("router.yml")),
+    (
+        "controller.yml",
+        "CONTROLLER_USER",
+        include_str!("controller.yml"),
+    ),
+    ("dea.yml", "", include_str!("dea.yml")),
+    ("kato.yml", "", include_str!("kato.yml")),
+];
 
 /// Files of package clients and of certificates that staging sees where the node has them.
 const CLIENT_FILES: [&str; 3] = [
@@ -25,55 +31,44 @@ const CLIENT_VARIABLES: &str = "PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HO
      NPM_CONFIG_REGISTRY npm_config_registry NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE SSL_CERT_FILE \
      http_proxy https_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY";
 
-/// What stands in place of names.
-#[derive(Debug)]
-pub(super) struct Values(Vec<(&'static str, String)>);
+/// Returns what stands in place of the names that `layout` gives.
+pub(super) fn values(layout: &Layout) -> BTreeMap<String, String> {
+    let path = |path: &Path| path.display().to_string();
+    let reached = if layout.listen.is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        layout.listen
+    };
+    let router = |ip| SocketAddr::new(ip, layout.port).to_string();
+    let values = [
+        ("STATE", path(&layout.directory)),
+        ("PROGRAMS", path(&layout.programs)),
+        ("ENGINE", path(&layout.engine)),
+        ("BUILDPACKS", path(&layout.buildpacks)),
+        ("IMAGE", layout.image.clone()),
+        ("DOMAIN", layout.domain.clone()),
+        ("ROUTER", router(layout.listen)),
+        ("ROUTER_REACHED", router(reached)),
+        ("PORT", layout.port.to_string()),
+        ("ADMIN_PORT", layout.admin_port.to_string()),
+        ("NATS_PORT", layout.nats_port.to_string()),
+        ("API_PORT", layout.api_port.to_string()),
+        (
+            "API_ADMIN_PORT",
+            layout.api_port.saturating_add(1).to_string(),
+        ),
+        ("DEA_PORT", layout.dea_port.to_string()),
+        ("FILES", client_files()),
+        ("ENVIRONMENT", client_variables()),
+    ];
+    values.map(|(name, value)| (name.to_owned(), value)).into()
+}
 
-impl Values {
-    pub(super) fn new(layout: &Layout, secrets: &Secrets, users: &SystemUsers) -> Self {
-        let path = |path: &Path| path.display().to_string();
-        let reached = if layout.listen.is_unspecified() {
-            Ipv4Addr::LOCALHOST.into()
-        } else {
-            layout.listen
-        };
-        let api_admin_port = layout.api_port.saturating_add(1);
-        let mut values = vec![
-            ("STATE", path(&layout.directory)),
-            ("PROGRAMS", path(&layout.programs)),
-            ("ENGINE", path(&layout.engine)),
-            ("BUILDPACKS", path(&layout.buildpacks)),
-            ("IMAGE", layout.image.clone()),
-            ("DOMAIN", layout.domain.clone()),
-            (
-                "ROUTER",
-                SocketAddr::new(layout.listen, layout.port).to_string(),
-            ),
-            (
-                "ROUTER_REACHED",
-                SocketAddr::new(reached, layout.port).to_string(),
-            ),
-            ("PORT", layout.port.to_string()),
-            ("ADMIN_PORT", layout.admin_port.to_string()),
-            ("NATS_PORT", layout.nats_port.to_string()),
-            ("API_PORT", layout.api_port.to_string()),
-            ("API_ADMIN_PORT", api_admin_port.to_string()),
-            ("DEA_PORT", layout.dea_port.to_string()),
-            ("FILES", client_files()),
-            ("ENVIRONMENT", client_variables()),
-        ];
-        values.extend(secrets.named());
-        values.extend(users.named());
-        Self(values)
-    }
-
-    /// Returns the template with all its names replaced.
-    pub(super) fn fill(&self, template: &str) -> String {
-        let fill = |text: String, (name, value): &(&str, String)| {
-            text.replace(&format!("@{name}@"), value)
-        };
-        self.0.iter().fold(template.to_owned(), fill)
-    }
+/// Returns the template with all its names replaced.
+pub(super) fn fill(template: &str, values: &BTreeMap<String, String>) -> String {
+    let replace =
+        |text: String, (name, value): (&String, &String)| text.replace(&format!("@{name}@"), value);
+    values.iter().fold(template.to_owned(), replace)
 }
 
 /// A mapping of YAML, written as JSON.
