@@ -117,7 +117,7 @@ impl Cloud {
         std::fs::read_to_string(self.program.path("state/instances.json")).unwrap_or_default()
     }
 
-    /// Waits until the DEA, or a server of the bus, has started and the DEA listens.
+    /// Waits until the DEA has started and listens.
     async fn is_ready(&mut self) {
         next(&mut self.hellos, |_| true).await;
     }
@@ -164,11 +164,10 @@ impl Cloud {
         self.bus.flush().await.unwrap();
     }
 
-    /// Ends the server of the bus and starts it again, and waits until the DEA is heard again.
+    /// Ends the server of the bus and starts it again.
     pub(crate) async fn restart_bus(&mut self) {
         self.nats.restart();
         connected(&self.bus).await;
-        self.is_ready().await;
     }
 
     /// Waits for a heartbeat in which the instance of `process` is in `state`, and returns its id.

@@ -53,6 +53,7 @@ async fn a_node_survives_its_bus_and_its_apps_and_is_emptied() {
     the_same_order_starts_one_instance(&mut cloud).await;
     an_agent_may_come_and_go(&mut cloud).await;
     a_bus_that_was_away_gets_all_lines(&mut cloud).await;
+    an_engine_may_crash(&mut cloud).await;
     a_node_is_emptied(&mut cloud).await;
 }
 
@@ -176,28 +177,45 @@ async fn an_agent_may_come_and_go(cloud: &mut Cloud) {
 }
 
 async fn a_bus_that_was_away_gets_all_lines(cloud: &mut Cloud) {
+    let last = numbers(cloud, 1, 0).await;
+    cloud.restart_bus().await;
+    // What the old server had and had not passed on is its own loss.
+    let lost = numbers(cloud, 40, last).await - last - 40;
+    assert!(lost <= 5, "{lost} lines lost");
+    let engine = &cloud.engine;
+    let is_one = || engine.containers().len() == 1;
+    assert!(
+        tests_kit::eventually(LONG, is_one),
+        "nothing is started again"
+    );
+}
+
+/// Instances go on without their engine, and their output is read when it is back.
+async fn an_engine_may_crash(cloud: &mut Cloud) {
+    let containers = cloud.engine.containers();
+    let last = numbers(cloud, 1, 0).await;
+    cloud.engine.crash_and_restart();
+    let lost = numbers(cloud, 40, last).await - last - 40;
+    assert_eq!(lost, 0, "lines lost");
+    assert_eq!(cloud.engine.containers(), containers);
+    let found = cloud.find("web").await.remove(0);
+    assert_eq!(found.state, InstanceState::Running);
+}
+
+/// Waits for the next `count` numbers of the first instance, which increase from `last`, and returns the
+/// latest.
+async fn numbers(cloud: &mut Cloud, count: usize, mut last: u64) -> u64 {
     let number = |line: &OutputLine| {
         let text = Some(line.text.as_str()).filter(|_| line.instance_index == 0);
         text?.strip_prefix("read ")?.parse::<u64>().ok()
     };
-    let line = cloud.line(|line| number(line).is_some()).await;
-    let mut last = number(&line).unwrap();
-    cloud.restart_bus().await;
-    // What was sent to the old server and had not been passed on is the bus's loss, not the DEA's.
-    let mut lost = 0;
-    for _ in 0..40 {
+    for _ in 0..count {
         let line = cloud.line(|line| number(line).is_some()).await;
         let next = number(&line).unwrap();
         assert!(next > last, "no line comes twice: {last} {next}");
-        lost += next - last - 1;
         last = next;
     }
-    assert!(lost <= 5, "{lost} lines lost");
-    assert_eq!(
-        cloud.engine.containers().len(),
-        1,
-        "nothing is started again"
-    );
+    last
 }
 
 /// An instance serves until it is stopped, then the DEA ends.
@@ -307,7 +325,7 @@ async fn one_serves_and_is_told_of(cloud: &mut Cloud) {
 async fn it_outlives_a_killed_agent(cloud: &mut Cloud) {
     let before = cloud.find("web").await.remove(0);
     let containers = cloud.engine.containers();
-    let first = cloud.line(|line| line.text.starts_with("read ")).await;
+    let first = numbers(cloud, 1, 0).await;
     cloud.restart_dea().await;
     let id = cloud.until("web", InstanceState::Running).await;
     assert_eq!(id, before.instance);
@@ -318,14 +336,8 @@ async fn it_outlives_a_killed_agent(cloud: &mut Cloud) {
     let address: SocketAddr = claim.strip_prefix('+').unwrap().parse().unwrap();
     assert_eq!(page(address), PAGE);
 
-    let number = |text: &str| text.strip_prefix("read ")?.parse::<u64>().ok();
-    let mut last = number(&first.text).unwrap();
-    for _ in 0..40 {
-        let line = cloud.line(|line| number(&line.text).is_some()).await;
-        let next = number(&line.text).unwrap();
-        assert_eq!(next, last + 1, "no line is lost and none comes twice");
-        last = next;
-    }
+    let last = numbers(cloud, 40, first).await;
+    assert_eq!(last, first + 40, "no line is lost and none comes twice");
 }
 
 async fn it_is_stopped_gracefully(cloud: &mut Cloud) {
