@@ -77,7 +77,7 @@ CREATE INDEX apps_created ON apps (created_at, guid);
 CREATE TABLE processes (
     guid TEXT PRIMARY KEY,
     app_guid TEXT NOT NULL REFERENCES apps (guid) ON DELETE CASCADE,
-    type TEXT NOT NULL,
+    kind TEXT NOT NULL,
     command TEXT,
     instances BIGINT NOT NULL,
     memory_in_mb BIGINT NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE processes (
     created_at BIGINT NOT NULL,
     updated_at BIGINT
 );
-CREATE UNIQUE INDEX processes_type ON processes (app_guid, type);
+CREATE UNIQUE INDEX processes_type ON processes (app_guid, kind);
 
 CREATE TABLE routes (
     guid TEXT PRIMARY KEY,

@@ -16,6 +16,7 @@ mod roles;
 mod routes;
 mod spaces;
 mod tokens;
+mod upsert;
 mod users;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use component_core::tick::Tick;
 use protocol::bus::dea::{FoundInstance, Heartbeat, InstanceBeat, StopInstances};
 
 /// How long an instance that was asked for counts as on its way while no heartbeat names it.
-pub const ON_ITS_WAY: Duration = Duration::from_secs(30);
+pub const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// How long a DEA counts on its last heartbeat.
 pub const HEARTBEAT_LIFETIME: Duration = Duration::from_secs(30);
 
@@ -110,6 +110,22 @@ impl Observed {
             stats: None,
         });
         found.collect()
+    }
+
+    /// Returns the processes of which an instance was asked for and never heard of: the message is lost.
+    #[must_use]
+    pub fn overdue(&self, now: Tick) -> Vec<String> {
+        let is_late = |asked: &BTreeMap<Instance, Tick>| {
+            asked.values().any(|at| now.since(*at) >= ON_ITS_WAY)
+        };
+        let late = self.asked.iter().filter(|(_, asked)| is_late(asked));
+        late.map(|(process, _)| process.clone()).collect()
+    }
+
+    /// Returns the processes that anything runs of.
+    #[must_use]
+    pub fn processes(&self) -> Vec<String> {
+        self.heard.keys().cloned().collect()
     }
 
     /// Returns the processes that a DEA has instances of.
@@ -281,6 +297,10 @@ mod tests {
         observed.not_placed("p", "2", 0);
         assert_eq!(told(&observed.plan(&restarted, NOW)), ["start 0"]);
         let late = NOW.plus(ON_ITS_WAY);
+        assert_eq!(
+            (observed.overdue(NOW).len(), observed.overdue(late).len()),
+            (0, 1)
+        );
         assert_eq!(told(&observed.plan(&restarted, late)), ["start 0"]);
         assert_eq!(told(&observed.plan(&desired("2", 0), late)), ["stop all"]);
         assert_eq!(told(&observed.plan(&desired("2", 0), late)), [""; 0]);
@@ -290,7 +310,10 @@ mod tests {
     fn instances_go_with_their_dea() {
         let wanted = desired("1", 1);
         let mut gone = observed(&[("1", 0)]);
-        assert_eq!(gone.of_dea("d"), ["p"]);
+        assert_eq!(
+            (gone.of_dea("d"), gone.processes()),
+            (vec!["p".to_owned()], vec!["p".to_owned()])
+        );
         let count = |version| gone.instances("p", version, NOW).len();
         assert_eq!((count("1"), count("2")), (1, 0));
         gone.left("d");

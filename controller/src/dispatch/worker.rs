@@ -103,7 +103,10 @@ async fn happened(dispatch: &Dispatch, event: Event) {
             for app in unstaged {
                 dispatch.stop_staging(&app).await;
             }
-            retry_short(dispatch);
+            // What was sent meanwhile, stops too, may be lost.
+            let mut known = dispatch.known();
+            let runs = known.observed.processes();
+            known.later.extend(runs);
         }
         Event::Disconnected { reason } => tracing::warn!(%reason, "bus-lost"),
         other => tracing::debug!(?other, "bus-event"),
@@ -171,12 +174,16 @@ async fn turn(api: &Api) {
     }
 }
 
-/// Has what found no place looked at again.
+/// Has what found no place, or did not arrive, looked at again.
 fn retry_short(dispatch: &Dispatch) {
+    let now = dispatch.tick();
     let mut known = dispatch.known();
+    let overdue = known.observed.overdue(now);
     let short: Vec<String> = known.short.keys().cloned().collect();
     let later = mem::take(&mut known.later);
-    known.changed.extend(short.into_iter().chain(later));
+    known
+        .changed
+        .extend(short.into_iter().chain(later).chain(overdue));
 }
 
 async fn work(api: &Api) {

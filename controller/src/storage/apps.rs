@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// An app, with the names of where it is.
@@ -53,28 +54,21 @@ impl AppRow {
 impl Storage {
     /// Writes an app down, a new one or a changed one.
     pub(crate) async fn save_app(change: &mut Change, row: &AppRow) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO apps (guid, space_guid, name, state, buildpacks, stack, droplet_guid,
-                environment, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (guid) DO UPDATE SET name = excluded.name, state = excluded.state,
-                buildpacks = excluded.buildpacks, stack = excluded.stack,
-                droplet_guid = excluded.droplet_guid, environment = excluded.environment,
-                metadata = excluded.metadata, updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.space_guid)
-        .bind(&row.name)
-        .bind(&row.state)
-        .bind(&row.buildpacks)
-        .bind(&row.stack)
-        .bind(&row.droplet_guid)
-        .bind(&row.environment)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "apps",
+            [guid, space_guid, created_at],
+            [
+                name,
+                state,
+                buildpacks,
+                stack,
+                droplet_guid,
+                environment,
+                metadata
+            ]
+        )?;
         Ok(())
     }
 

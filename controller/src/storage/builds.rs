@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A build, with where its app is.
@@ -52,32 +53,24 @@ impl Storage {
         change: &mut Change,
         row: &BuildRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO builds (guid, app_guid, package_guid, droplet_guid, state, error, stack,
-                buildpacks, memory_in_mb, disk_in_mb, user_guid, user_name, metadata, created_at,
-                updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-            ON CONFLICT (guid) DO UPDATE SET droplet_guid = excluded.droplet_guid,
-                state = excluded.state, error = excluded.error, metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.app_guid)
-        .bind(&row.package_guid)
-        .bind(&row.droplet_guid)
-        .bind(&row.state)
-        .bind(&row.error)
-        .bind(&row.stack)
-        .bind(&row.buildpacks)
-        .bind(row.memory_in_mb)
-        .bind(row.disk_in_mb)
-        .bind(&row.user_guid)
-        .bind(&row.user_name)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "builds",
+            [
+                guid,
+                app_guid,
+                package_guid,
+                stack,
+                buildpacks,
+                memory_in_mb,
+                disk_in_mb,
+                user_guid,
+                user_name,
+                created_at
+            ],
+            [droplet_guid, state, error, metadata]
+        )?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A domain.
@@ -55,22 +56,13 @@ impl Storage {
         change: &mut Change,
         row: &DomainRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO domains
-            (guid, name, internal, organization_guid, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (guid) DO UPDATE SET metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.name)
-        .bind(row.internal)
-        .bind(&row.organization_guid)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "domains",
+            [guid, name, internal, organization_guid, created_at],
+            [metadata]
+        )?;
         Ok(())
     }
 

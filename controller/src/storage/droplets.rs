@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A droplet, with where its app is. It has the guid of the build that made it.
@@ -51,26 +52,22 @@ impl Storage {
         change: &mut Change,
         row: &DropletRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO droplets (guid, app_guid, package_guid, state, sha256, stack, buildpacks,
-                process_types, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (guid) DO UPDATE SET state = excluded.state,
-                metadata = excluded.metadata, updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.app_guid)
-        .bind(&row.package_guid)
-        .bind(&row.state)
-        .bind(&row.sha256)
-        .bind(&row.stack)
-        .bind(&row.buildpacks)
-        .bind(&row.process_types)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "droplets",
+            [
+                guid,
+                app_guid,
+                package_guid,
+                sha256,
+                stack,
+                buildpacks,
+                process_types,
+                created_at
+            ],
+            [state, metadata]
+        )?;
         Ok(())
     }
 }

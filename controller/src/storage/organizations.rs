@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// An organization.
@@ -35,20 +36,13 @@ impl Storage {
         change: &mut Change,
         row: &OrganizationRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO organizations (guid, name, suspended, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (guid) DO UPDATE SET name = excluded.name, suspended = excluded.suspended,
-                metadata = excluded.metadata, updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.name)
-        .bind(row.suspended)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "organizations",
+            [guid, created_at],
+            [name, suspended, metadata]
+        )?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A package, with where its app is.
@@ -48,24 +49,13 @@ impl Storage {
         change: &mut Change,
         row: &PackageRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO packages
-            (guid, app_guid, state, error, sha256, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (guid) DO UPDATE SET state = excluded.state, error = excluded.error,
-                sha256 = excluded.sha256, metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.app_guid)
-        .bind(&row.state)
-        .bind(&row.error)
-        .bind(&row.sha256)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "packages",
+            [guid, app_guid, created_at],
+            [state, error, sha256, metadata]
+        )?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::upsert::upsert;
 use super::{AppRow, Change, Column, Listing, Storage, StorageError};
 
 /// A process, with where its app is.
@@ -13,7 +14,6 @@ use super::{AppRow, Change, Column, Listing, Storage, StorageError};
 pub(crate) struct ProcessRow {
     pub(crate) guid: String,
     pub(crate) app_guid: String,
-    #[sqlx(rename = "type")]
     pub(crate) kind: String,
     /// None: as the droplet says.
     pub(crate) command: Option<String>,
@@ -48,7 +48,7 @@ impl ProcessRow {
         table: "p",
         filters: &[
             ("guids", Column::Exact("p.guid")),
-            ("types", Column::Exact("p.type")),
+            ("types", Column::Exact("p.kind")),
             ("app_guids", Column::Exact("p.app_guid")),
             ("space_guids", Column::Exact("a.space_guid")),
             ("organization_guids", Column::Exact("s.organization_guid")),
@@ -126,30 +126,21 @@ impl Storage {
         change: &mut Change,
         row: &ProcessRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO processes (guid, app_guid, type, command, instances, memory_in_mb,
-                disk_in_mb, health_check, version, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-            ON CONFLICT (guid) DO UPDATE SET command = excluded.command,
-                instances = excluded.instances, memory_in_mb = excluded.memory_in_mb,
-                disk_in_mb = excluded.disk_in_mb, health_check = excluded.health_check,
-                version = excluded.version, metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.app_guid)
-        .bind(&row.kind)
-        .bind(&row.command)
-        .bind(row.instances)
-        .bind(row.memory_in_mb)
-        .bind(row.disk_in_mb)
-        .bind(&row.health_check)
-        .bind(&row.version)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "processes",
+            [guid, app_guid, kind, created_at],
+            [
+                command,
+                instances,
+                memory_in_mb,
+                disk_in_mb,
+                health_check,
+                version,
+                metadata
+            ]
+        )?;
         Ok(())
     }
 

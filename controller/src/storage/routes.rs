@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A route.
@@ -87,24 +88,13 @@ impl Storage {
         change: &mut Change,
         row: &RouteRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO routes
-            (guid, space_guid, domain_guid, host, path, options, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            ON CONFLICT (guid) DO UPDATE SET options = excluded.options,
-                metadata = excluded.metadata, updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.space_guid)
-        .bind(&row.domain_guid)
-        .bind(&row.host)
-        .bind(&row.path)
-        .bind(&row.options)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "routes",
+            [guid, space_guid, domain_guid, host, path, created_at],
+            [options, metadata]
+        )?;
         Ok(())
     }
 

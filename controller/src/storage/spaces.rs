@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A space.
@@ -36,20 +37,13 @@ impl Storage {
         change: &mut Change,
         row: &SpaceRow,
     ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO spaces (guid, organization_guid, name, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (guid) DO UPDATE SET name = excluded.name, metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.organization_guid)
-        .bind(&row.name)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "spaces",
+            [guid, organization_guid, created_at],
+            [name, metadata]
+        )?;
         Ok(())
     }
 }

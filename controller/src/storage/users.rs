@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
 
 /// A user.
@@ -36,24 +37,13 @@ impl UserRow {
 impl Storage {
     /// Writes a user down, a new one or a changed one.
     pub(crate) async fn save_user(change: &mut Change, row: &UserRow) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO users
-            (guid, name, origin, password_hash, is_admin, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (guid) DO UPDATE SET password_hash = excluded.password_hash,
-                is_admin = excluded.is_admin, metadata = excluded.metadata,
-                updated_at = excluded.updated_at",
-        )
-        .bind(&row.guid)
-        .bind(&row.name)
-        .bind(&row.origin)
-        .bind(&row.password_hash)
-        .bind(row.is_admin)
-        .bind(&row.metadata)
-        .bind(row.created_at)
-        .bind(row.updated_at)
-        .execute(&mut **change)
-        .await?;
+        upsert!(
+            change,
+            row,
+            "users",
+            [guid, name, origin, created_at],
+            [password_hash, is_admin, metadata]
+        )?;
         Ok(())
     }
 
