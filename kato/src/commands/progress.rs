@@ -10,6 +10,9 @@ use crate::config::Config;
 use crate::control::{Phase, ProcessStatus};
 use crate::supervise::Index;
 
+/// So many starts that failed, of all together, are enough to give up.
+const FAILURES: u32 = 5;
+
 /// Where processes are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -26,6 +29,8 @@ pub(super) struct Progress {
     waited_for: Vec<Index>,
     began: Instant,
     limit: Duration,
+    /// Restarts that there had been.
+    restarts: Option<u32>,
 }
 
 impl Progress {
@@ -46,6 +51,7 @@ impl Progress {
             limit: times.sum::<Duration>() + own,
             waited_for,
             began: Instant::now(),
+            restarts: None,
         }
     }
 
@@ -82,14 +88,19 @@ impl Progress {
         }
     }
 
-    /// Names a process that took all the time there was.
+    /// Names a process that took all the time there was, or failed too often.
     pub(super) fn check_time(
-        &self,
+        &mut self,
         config: &Config,
         now: &[ProcessStatus],
     ) -> Result<(), CommandError> {
-        match self.waited_for.first().and_then(|index| now.get(*index)) {
-            Some(process) if self.began.elapsed() >= self.limit => Err(CommandError::Late {
+        let restarts = now.iter().map(|process| process.restarts).sum();
+        let before = *self.restarts.get_or_insert(restarts);
+        let is_over = self.began.elapsed() >= self.limit || restarts >= before + FAILURES;
+        let left = self.waited_for.iter().filter_map(|index| now.get(*index));
+        // One that fails is the reason why others wait.
+        match left.max_by_key(|process| process.restarts) {
+            Some(process) if is_over => Err(CommandError::Late {
                 name: process.name.clone(),
                 phase: process.phase,
                 last_end: process.last_end.clone(),
