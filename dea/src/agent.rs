@@ -32,6 +32,8 @@ use self::stagings::Staging;
 pub const EVENTS: usize = 1_024;
 /// Questions for instances that are answered at a time. One more is not, and is asked again.
 const FINDS: usize = 32;
+/// How often running instances are looked at for what they use.
+const LOOKS: Duration = Duration::from_secs(3);
 /// Crashed instances that are remembered. Of one more, the oldest is forgotten.
 const CRASHES: usize = 200;
 /// How long tasks may take to end with the agent.
@@ -89,6 +91,8 @@ pub struct Agent {
     snapshots: watch::Sender<String>,
     /// Answers with what instances use that can be under way.
     finds: Arc<Semaphore>,
+    /// One look at what instances use at a time.
+    looks: Arc<Semaphore>,
     /// Containers that nobody knew when it was looked for them.
     strangers: BTreeSet<String>,
     /// When an evacuation is over; None: there is none.
@@ -131,6 +135,7 @@ impl Agent {
             inbox,
             snapshots,
             finds: Arc::new(Semaphore::new(FINDS)),
+            looks: Arc::new(Semaphore::new(1)),
             strangers: BTreeSet::new(),
             evacuation: None,
             is_changed: false,
@@ -159,6 +164,7 @@ impl Agent {
         let mut heartbeat = ticks(times.heartbeat);
         let mut advertise = ticks(times.advertise);
         let mut orphans = ticks(times.orphans);
+        let mut looks = ticks(LOOKS);
         let mut order = Order::Serve;
         loop {
             let evacuation = self.evacuation;
@@ -168,6 +174,7 @@ impl Agent {
                 _ = heartbeat.tick() => self.beat().await,
                 _ = advertise.tick() => self.advertise().await,
                 _ = orphans.tick() => self.look_around(),
+                _ = looks.tick() => self.look_at_usage(),
                 request = orders.next(order) => match request {
                     Request::Follow(Order::Drain) => {
                         order = Order::Drain;

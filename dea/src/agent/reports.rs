@@ -95,34 +95,53 @@ impl Agent {
             .unwrap_or_default();
     }
 
-    /// Answers for each instance that is asked for, as a task of its own: what they use takes its time.
+    /// Answers for each instance that is asked for, as a task of its own.
     pub(super) fn find(&mut self, find: &FindInstances, question: Delivery) {
         let instances = self.instances.values().map(|one| &one.instance);
         let asked = instances.filter(|instance| filter::is_asked_for(find, instance));
-        let asked: Vec<Instance> = asked.cloned().collect();
-        if asked.is_empty() {
+        let answer = |instance: &Instance| {
+            let is_running = instance.public() == InstanceState::Running;
+            let place = instance
+                .place()
+                .filter(|_| find.include_stats && is_running);
+            FoundInstance {
+                dea: self.node.id.clone(),
+                stats: place.map(|place| usage::stats(&self.node, instance, place)),
+                ..found(instance)
+            }
+        };
+        let answers: Vec<FoundInstance> = asked.map(answer).collect();
+        if answers.is_empty() {
             return;
         }
         let Ok(turn) = Arc::clone(&self.finds).try_acquire_owned() else {
             tracing::warn!(process = find.droplet, "find-ignored");
             return;
         };
-        let (node, has_stats) = (Arc::clone(&self.node), find.include_stats);
+        let node = Arc::clone(&self.node);
         self.tasks.spawn("find", async move {
             let _turn = turn;
-            for instance in asked {
-                let is_running = instance.public() == InstanceState::Running;
-                let stats = match instance.place().filter(|_| has_stats && is_running) {
-                    Some(place) => usage::stats(&node, &instance, place).await,
-                    None => None,
-                };
-                let found = FoundInstance {
-                    dea: node.id.clone(),
-                    stats,
-                    ..found(&instance)
-                };
+            for found in answers {
                 node.bus.reply(&question, &found).await.unwrap_or_default();
             }
+        });
+    }
+
+    /// Looks at what running instances use, unless the last look has not ended.
+    pub(super) fn look_at_usage(&mut self) {
+        let Ok(turn) = Arc::clone(&self.looks).try_acquire_owned() else {
+            return;
+        };
+        let instances = self.instances.values().map(|one| &one.instance);
+        let running = instances.filter(|one| one.public() == InstanceState::Running);
+        let running = running.filter_map(|one| {
+            let container = one.place()?.container.clone();
+            Some((one.id.clone(), one.since_ms, container))
+        });
+        let (node, running) = (Arc::clone(&self.node), running.collect());
+        self.tasks.spawn("usage", async move {
+            let _turn = turn;
+            usage::look(&node, running).await;
         });
     }
 
