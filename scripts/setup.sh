@@ -111,6 +111,8 @@ setup_cloud() {
         mkfs.ext4:e2fsprogs; do
         have "${pair%%:*}" || missing+=("${pair#*:}")
     done
+    # Only to fetch npm itself for the image: any version will do.
+    have npm || missing+=(npm)
     # The profile of system calls that that of our containers is made of.
     [ -e /usr/share/containers/seccomp.json ] || missing+=(golang-github-containers-common)
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" ||

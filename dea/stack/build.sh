@@ -36,8 +36,8 @@ if [ -s "$archive" ]; then
     tag
     exit 0
 fi
-for program in docker mmdebstrap tar; do
-    command -v "$program" >/dev/null || fail "$program is missing: apt-get install docker.io mmdebstrap"
+for program in docker mmdebstrap npm tar; do
+    command -v "$program" >/dev/null || fail "$program is missing: apt-get install docker.io mmdebstrap npm"
 done
 
 work=$(mktemp -d -p "${TMPDIR:-/tmp}")

@@ -215,6 +215,16 @@ impl Cloud {
         timeout(LONG, heard).await.unwrap()
     }
 
+    /// Waits until the first instance of `process` was looked at for what it uses.
+    pub(crate) async fn until_used(&self, process: &str) {
+        let looked_at = async {
+            while self.find(process).await.remove(0).stats.unwrap().usage.mem == 0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(LONG, looked_at).await.expect("it uses some memory");
+    }
+
     /// Asks for the instances of `process`, with what they use.
     pub(crate) async fn find(&self, process: &str) -> Vec<FoundInstance> {
         let find = FindInstances {

@@ -9,7 +9,6 @@ mod cloud;
 mod image;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use protocol::bus::dea::{
     DEA_UPDATE, ExitReason, HealthCheck, InstanceState, Limits, StartInstance, UpdateProcess,
@@ -20,7 +19,6 @@ use protocol::bus::staging::{
     StopStaging,
 };
 use tests_kit::Client;
-use tokio::time::timeout;
 
 use cloud::{Cloud, LONG, PAGE};
 
@@ -292,13 +290,7 @@ async fn one_serves_and_is_told_of(cloud: &mut Cloud) {
         (address.ip().to_string(), address.port())
     );
     assert_eq!(stats.mem_quota, 64 << 20);
-    let looked_at = async {
-        // Instances are looked at now and then.
-        while cloud.find("web").await.remove(0).stats.unwrap().usage.mem == 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    timeout(LONG, looked_at).await.expect("it uses some memory");
+    cloud.until_used("web").await;
 
     let find = FindLines {
         app_guid: "app".to_owned(),
