@@ -75,12 +75,14 @@ impl Storage {
         )
     }
 
-    /// Revokes the refresh token of that digest, or those that came with that access token.
-    pub(crate) async fn revoke(&self, digest_or_id: &str) -> Result<(), StorageError> {
-        sqlx::query("DELETE FROM refresh_tokens WHERE digest = $1 OR access_token = $1")
-            .bind(digest_or_id)
-            .execute(self.write())
-            .await?;
-        Ok(())
+    /// Revokes the refresh token of that digest, or those that came with that access token. Returns
+    /// whether there was one.
+    pub(crate) async fn revoke(&self, digest_or_id: &str) -> Result<bool, StorageError> {
+        let revoked =
+            sqlx::query("DELETE FROM refresh_tokens WHERE digest = $1 OR access_token = $1")
+                .bind(digest_or_id)
+                .execute(self.write())
+                .await?;
+        Ok(revoked.rows_affected() > 0)
     }
 }

@@ -155,7 +155,10 @@ async fn by_refresh_token(api: &Shared, token: &str) -> Result<UserRow, OauthFau
         .find(&UserRow::LISTING, &known.user_guid)
         .await?;
     let user = user.ok_or(OauthFault::InvalidToken)?;
-    api.storage.revoke(&digest).await?;
+    // Of two who bring it at the same time, one gets a token.
+    if !api.storage.revoke(&digest).await? {
+        return Err(OauthFault::InvalidToken);
+    }
     Ok(user)
 }
 
