@@ -12,6 +12,7 @@ use router_core::headers::response::{self, Connection, Departure, Trace};
 use router_core::http1::framing::BodyLength;
 use router_core::http1::response::ResponseHead;
 use router_core::http1::write;
+use router_core::retry::{Attempt, Reached};
 use router_core::trailer::TrailerRules;
 
 use super::request::Request;
@@ -87,7 +88,7 @@ impl Exchange {
             .with_trailers(trailers);
         if let Err(Broken::Malformed(refusal)) = relay.prepare() {
             // Nothing was sent yet: the client can be told.
-            return Err(Failure::Endpoint(EndpointFault::Malformed(refusal)));
+            return Err(self.refused(&response, EndpointFault::Malformed(refusal)));
         }
         self.record
             .responded(&self.worker, &response, relay.bytes());
@@ -103,6 +104,21 @@ impl Exchange {
         }
         self.record.request_bytes += response.upload.moved();
         Ok(self.conclude(response, &mut relay, passage, end))
+    }
+
+    /// Notes that a response cannot be passed on although its head could be read. Returns what the client
+    /// is told.
+    pub(super) fn refused(&mut self, response: &Response<Begun>, fault: EndpointFault) -> Failure {
+        let attempt = Attempt {
+            fault,
+            reached: Reached::Response,
+            reused: self.record.is_reused(),
+        };
+        let endpoint = &response.state.endpoint;
+        self.record
+            .attempt_failed(&self.worker, endpoint, attempt, false);
+        self.record.request_bytes += response.upload.moved();
+        Failure::Endpoint(fault)
     }
 
     /// Writes the head for the client, out of the bytes that were received.

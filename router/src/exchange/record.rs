@@ -140,6 +140,9 @@ impl Record {
 
     pub(super) fn attempt_began(&mut self, worker: &Worker) -> Moment {
         self.trying = true;
+        // What the attempt before dialled is not what this one has.
+        self.dial_time = None;
+        self.dns_time = None;
         if self.failed_attempts > 0 {
             self.attempt_began = worker.now();
         }
@@ -149,6 +152,11 @@ impl Record {
     pub(super) const fn dialled(&mut self, dialled: &Dialled) {
         self.dial_time = Some(dialled.dial);
         self.dns_time = dialled.dns;
+    }
+
+    /// Whether the attempt had an idle connection.
+    pub(super) const fn is_reused(&self) -> bool {
+        self.dial_time.is_none()
     }
 
     pub(super) fn attempt_failed(
@@ -222,7 +230,7 @@ impl Record {
         if worker.shared.watch.wanted()
             && let Some(endpoint) = &self.endpoint
         {
-            let reused = self.dial_time.is_none();
+            let reused = self.is_reused();
             let address = endpoint.address().into();
             self.attempts.push(Tried {
                 address,

@@ -14,7 +14,7 @@ use super::send::{NO_BODY, send};
 use super::upload::Upload;
 use super::{Exchange, record::End};
 use crate::io::buffers::Buffer;
-use crate::io::relay::tunnel::Tunnel;
+use crate::io::relay::tunnel::{Side, Tunnel};
 use crate::worker::client::After;
 
 /// Why a tunnel ends.
@@ -22,7 +22,7 @@ enum Ended {
     /// Both sides have ended it.
     Whole,
     /// One side broke it.
-    Broken,
+    Broken(Side),
     /// Nothing moved for too long.
     Silent,
     /// The router is about to end.
@@ -37,7 +37,7 @@ impl Exchange {
     ) -> Result<After, Failure> {
         let asked = self.request.head().upgrade && matches!(response.upload, Upload::Done);
         if !asked {
-            return Err(Failure::Endpoint(EndpointFault::Unsolicited));
+            return Err(self.refused(response, EndpointFault::Unsolicited));
         }
         let mut received = response.received.take();
         let passage = Passage {
@@ -73,8 +73,11 @@ impl Exchange {
         (self.record.request_bytes, self.record.response_bytes) = tunnel.moved();
         Ok(match ended {
             Ended::Whole => After::Close,
-            Ended::Broken => {
-                self.record.end = End::ClientGone;
+            Ended::Broken(side) => {
+                self.record.end = match side {
+                    Side::Client => End::ClientGone,
+                    Side::Backend => End::Truncated,
+                };
                 After::Cut
             }
             Ended::Silent => {
@@ -97,7 +100,7 @@ impl Exchange {
         let joined = poll_fn(|cx| {
             match tunnel.poll(cx, &client.socket, &response.socket, &worker.tools) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ended::Whole),
-                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Broken),
+                Poll::Ready(Err(side)) => return Poll::Ready(Ended::Broken(side)),
                 Poll::Pending => {}
             }
             if worker.phase.get() >= Phase::Closing {

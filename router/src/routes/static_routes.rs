@@ -97,6 +97,8 @@ pub struct RoutesFile {
     text: Option<String>,
     /// What is wrong with that text.
     verdict: Option<String>,
+    /// What was written elsewhere when it was judged.
+    judged_by: Arc<HashSet<RouteKey>>,
     /// What is wrong with the file, as it was logged.
     fault: Option<String>,
     own: OwnListeners,
@@ -121,6 +123,7 @@ impl RoutesFile {
             stamp: None,
             text: None,
             verdict: None,
+            judged_by: Arc::default(),
             fault: None,
             own: OwnListeners::default(),
         }
@@ -177,6 +180,12 @@ impl RoutesFile {
         let metadata = fs::metadata(&self.file).map_err(unreadable)?;
         regular_file::check(&metadata).map_err(unreadable)?;
         let stamp = Stamp::of(&metadata);
+        let taken = self.taken.load_full();
+        if *taken != *self.judged_by {
+            // What it said may be right now, or wrong.
+            (self.stamp, self.text) = (None, None);
+            self.judged_by = taken;
+        }
         if self.stamp == Some(stamp) {
             return unchanged(self);
         }
@@ -213,7 +222,7 @@ impl RoutesFile {
     fn parse(&self, text: &str) -> Result<Vec<Registration>, String> {
         let file = self.file.display();
         let in_file = |fault: &component::yaml::Fault| format!("{file}:{fault}");
-        let routes = parse_routes(text, &self.taken.load()).map_err(|faults| {
+        let routes = parse_routes(text, &self.judged_by).map_err(|faults| {
             let lines: Vec<String> = faults.iter().map(in_file).collect();
             lines.join("\n")
         })?;
@@ -312,6 +321,23 @@ mod tests {
         assert_eq!(policy.connect, Some(Duration::from_secs(2)));
         assert_eq!((policy.max_body, policy.max_conns), (Some(1024), Some(7)));
         assert_eq!(routes[0].origin, Origin::RoutesFile);
+    }
+
+    #[test]
+    fn a_file_is_judged_anew_when_the_configuration_has_other_routes() {
+        let directory = TempDir::new();
+        let path = old(directory.file("routes.yml", "- {uris: [a.test], backends: ['x:1']}"));
+        let taken = Taken::default();
+        let mut file = RoutesFile::new(path, Arc::clone(&taken));
+        let ours: HashSet<RouteKey> = HashSet::from([RouteKey::parse("a.test").unwrap()]);
+        taken.store(Arc::new(ours));
+        for _ in 0..2 {
+            assert!(file.changed().is_none());
+            assert!(file.fault.as_deref().unwrap().contains("a.test"));
+        }
+        taken.store(Arc::default());
+        assert_eq!(uris(file.changed()), ["a.test=x:1"]);
+        assert!(file.changed().is_none());
     }
 
     #[test]

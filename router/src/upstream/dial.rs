@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::io::clock::Clock;
 use crate::io::socket::Socket;
-use crate::upstream::resolver::Resolver;
+use crate::upstream::resolver::{ResolveError, Resolver};
 
 /// A connection that has not carried a request yet.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) async fn dial(
         });
     }
     let found = resolver.resolve(facts.host(), facts.port()).await;
-    let addresses = found.map_err(|_| EndpointFault::UnknownName)?;
+    let addresses = found.map_err(|error| unresolved(&error))?;
     let dns = clock.read().since(began);
     let mut last = EndpointFault::UnknownName;
     let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
@@ -101,8 +101,36 @@ fn fault(error: &io::Error) -> EndpointFault {
     }
 }
 
+/// What a name without an address says of the endpoint. That we are busy says nothing of it.
+const fn unresolved(error: &ResolveError) -> EndpointFault {
+    match error {
+        ResolveError::Unknown(_) => EndpointFault::UnknownName,
+        ResolveError::TimedOut => EndpointFault::DialTimeout,
+        ResolveError::Busy => EndpointFault::Exhausted,
+    }
+}
+
 /// Whether this machine lacks something, rather than the endpoint.
 fn is_ours(error: &io::Error) -> bool {
     let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn that_we_are_busy_says_nothing_of_an_endpoint() {
+        let unknown = ResolveError::Unknown(Arc::new(io::ErrorKind::NotFound.into()));
+        for (error, fault) in [
+            (unknown, EndpointFault::UnknownName),
+            (ResolveError::TimedOut, EndpointFault::DialTimeout),
+            (ResolveError::Busy, EndpointFault::Exhausted),
+        ] {
+            assert_eq!(unresolved(&error), fault);
+        }
+    }
 }

@@ -15,6 +15,15 @@ pub(crate) struct Tunnel {
     downward: Direction,
 }
 
+/// Whose connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The client's.
+    Client,
+    /// The backend's.
+    Backend,
+}
+
 #[derive(Debug)]
 struct Direction {
     relay: Relay,
@@ -53,14 +62,24 @@ impl Tunnel {
         client: &Socket,
         backend: &Socket,
         tools: &Tools,
-    ) -> Poll<Result<(), Broken>> {
-        let up = self.upward.poll(cx, client, backend, tools)?;
-        let down = self.downward.poll(cx, backend, client, tools)?;
+    ) -> Poll<Result<(), Side>> {
+        let up = self.upward.poll(cx, client, backend, tools);
+        let up = up.map_err(|broken| broke(&broken, Side::Client, Side::Backend))?;
+        let down = self.downward.poll(cx, backend, client, tools);
+        let down = down.map_err(|broken| broke(&broken, Side::Backend, Side::Client))?;
         if up.is_ready() && down.is_ready() {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
         }
+    }
+}
+
+/// Whose connection broke, when bytes go from `from` to `to`.
+const fn broke(broken: &Broken, from: Side, to: Side) -> Side {
+    match broken {
+        Broken::Sink => to,
+        Broken::Source | Broken::Malformed(_) | Broken::TooLong => from,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ResolveError;
+use super::{PATIENCE_WITH_ANSWER, ResolveError};
 
 /// Names that are remembered. One more takes the place of the one that was asked for least lately.
 const NAMES: usize = 4096;
@@ -36,7 +36,8 @@ struct Entry {
     /// Until when it, or the failure, holds.
     holds_until: Instant,
     failure: Option<ResolveError>,
-    lookup: Option<watch::Sender<Option<Answer>>>,
+    /// The lookup that is under way, and since when.
+    lookup: Option<(watch::Sender<Option<Answer>>, Instant)>,
     asked: Instant,
 }
 
@@ -80,7 +81,13 @@ impl Cache {
             }
             // The next try may fail as slowly as this one did.
             (None, Some(last)) if entry.failure.is_some() => Next::Refresh(last),
-            (Some(lookup), last) => Next::Wait(lookup.subscribe(), last),
+            // The lookup under way may fail as the last one did, or hang: nobody else waits for that.
+            (Some((_, since)), Some(last))
+                if entry.failure.is_some() || now - *since >= PATIENCE_WITH_ANSWER =>
+            {
+                Next::Use(Ok(last))
+            }
+            (Some((lookup, _)), last) => Next::Wait(lookup.subscribe(), last),
             (None, last) => match &entry.failure {
                 Some(failure) if holds => Next::Use(Err(failure.clone())),
                 _ => Next::LookUp(last),
@@ -101,7 +108,7 @@ impl Cache {
             asked: now,
         });
         let (sender, lookup) = watch::channel(None);
-        entry.lookup = Some(sender);
+        entry.lookup = Some((sender, now));
         lookup
     }
 
@@ -122,7 +129,7 @@ impl Cache {
                 entry.holds_until = now + FAILURE_HOLDS.min(self.interval);
             }
         }
-        if let Some(lookup) = entry.lookup.take() {
+        if let Some((lookup, _)) = entry.lookup.take() {
             lookup.send_replace(Some(answer));
         }
     }
@@ -152,6 +159,29 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_lookup_that_hangs_or_has_just_failed() {
+        let mut cache = Cache::new(Duration::from_secs(30));
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let address: Arc<[IpAddr]> = [IpAddr::from([10, 0, 0, 1])].into();
+        drop(cache.begin("a", at(0)));
+        cache.finish("a", Ok(Arc::clone(&address)), at(0));
+        // What was known holds no longer.
+        assert!(matches!(cache.next("a", at(31_000)), Next::LookUp(Some(_))));
+        drop(cache.begin("a", at(31_000)));
+        assert!(matches!(
+            cache.next("a", at(31_100)),
+            Next::Wait(_, Some(_))
+        ));
+        assert!(matches!(cache.next("a", at(31_500)), Next::Use(Ok(_))));
+        let failure = ResolveError::Unknown(Arc::new(std::io::ErrorKind::NotFound.into()));
+        cache.finish("a", Err(failure), at(36_000));
+        assert!(matches!(cache.next("a", at(37_100)), Next::Refresh(_)));
+        drop(cache.begin("a", at(37_100)));
+        assert!(matches!(cache.next("a", at(37_101)), Next::Use(Ok(_))));
+    }
 
     #[test]
     fn names_are_bounded() {
