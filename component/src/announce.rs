@@ -8,6 +8,7 @@ use protocol::bus::{Announcement, COMPONENT_ANNOUNCE, COMPONENT_DISCOVER};
 use time::OffsetDateTime;
 
 use crate::admin::Credentials;
+use crate::calendar::calendar;
 
 /// Who a program is.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ impl Identity {
             uuid: format!("{index}-{id:032x}"),
             host: host.to_string(),
             credentials: credentials.map(both).unwrap_or_default(),
-            start: calendar(OffsetDateTime::now_utc()),
+            start: calendar(OffsetDateTime::now_utc().unix_timestamp(), ' ', " +0000"),
             since: Instant::now(),
         }
     }
@@ -94,11 +95,6 @@ pub async fn announce(bus: &Bus, identity: &Identity) -> Result<(), BusError> {
     }
 }
 
-fn calendar(now: OffsetDateTime) -> String {
-    let (hour, minute, second) = now.to_hms();
-    format!("{} {hour:02}:{minute:02}:{second:02} +0000", now.date())
-}
-
 fn uptime(since: Duration) -> String {
     let seconds = since.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -120,8 +116,8 @@ mod tests {
 
     #[test]
     fn times_are_written_as_on_the_wire() {
-        let start = OffsetDateTime::from_unix_timestamp(1_769_903_999).unwrap();
-        assert_eq!(calendar(start), "2026-01-31 23:59:59 +0000");
+        let start = calendar(1_769_903_999, ' ', " +0000");
+        assert_eq!(start, "2026-01-31 23:59:59 +0000");
         for (seconds, text) in [
             (0, "0d:0h:0m:0s"),
             (62, "0d:0h:1m:2s"),

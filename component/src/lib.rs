@@ -27,4 +27,4 @@ pub mod text_table;
 pub mod threads;
 pub mod yaml;
 
-pub use component_core::{histogram, host_port, tick};
+pub use component_core::{calendar, hex, histogram, host_port, tick};

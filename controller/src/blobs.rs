@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
 use bytes::Bytes;
+use component::hex::hex;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -112,8 +113,7 @@ impl Blobs {
             writer.write_all(&part).await.map_err(kept)?;
         }
         writer.flush().await.map_err(kept)?;
-        let digest = digest.finalize();
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(digest.finalize());
         Ok(ArrivedBlob { file, sha256 })
     }
 

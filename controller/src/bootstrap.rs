@@ -4,7 +4,7 @@ use controller_core::claims::ORIGIN;
 use controller_core::permission::Role;
 use uuid::Uuid;
 
-use crate::api::call::now;
+use crate::clock::now;
 use crate::config::Config;
 use crate::storage::{
     DomainRow, OrganizationRow, RoleRow, SpaceRow, Storage, StorageError, UserRow,
@@ -49,7 +49,7 @@ pub(crate) async fn bootstrap(storage: &Storage, config: &Config) -> Result<(), 
         tracing::info!(user = user.name, "administrator-made");
         make_space(&mut change, config, &user).await?;
     }
-    Ok(change.commit().await?)
+    Storage::commit(change).await
 }
 
 async fn make_space(

@@ -22,7 +22,7 @@ use protocol::bus::output::{LOGS, OutputLine};
 use protocol::bus::staging::{STAGING_STOP, StopStaging};
 use tokio::sync::Notify;
 
-use crate::api::call::now;
+use crate::clock::now;
 use crate::storage::{AppRow, ProcessRow};
 
 pub(crate) use self::staging::settle;

@@ -4,6 +4,7 @@
 pub mod api;
 mod blobs;
 mod bootstrap;
+mod clock;
 pub mod config;
 mod dispatch;
 mod listen;

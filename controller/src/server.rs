@@ -17,10 +17,10 @@ use protocol::bus::Register;
 use router_registrar::Registrations;
 use tokio::net::TcpListener;
 
-use crate::api::call::now;
 use crate::api::{Api, router};
 use crate::blobs::Blobs;
 use crate::bootstrap::bootstrap;
+use crate::clock::now;
 use crate::config::{Config, DELIVERIES};
 use crate::dispatch::{self, Dispatch};
 use crate::listen;

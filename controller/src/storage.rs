@@ -150,6 +150,11 @@ impl Storage {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Ends a change well: all of it is there from now on.
+    pub(crate) async fn commit(change: Change) -> Result<(), StorageError> {
+        Ok(change.commit().await?)
+    }
+
     /// Where to read.
     pub(crate) fn read(&self) -> &SqlitePool {
         &self.readers

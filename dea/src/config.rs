@@ -186,21 +186,7 @@ impl Config {
     fn admin_keys(&mut self, keys: &mut Keys<'_>) {
         keys.section("admin", "Where it can be asked.", |keys| {
             keys.key("address", "The listener.", &mut self.admin);
-            let (mut user, mut password) = match self.credentials.take() {
-                Some(Credentials { user, password }) => (user, password),
-                None => Default::default(),
-            };
-            keys.key(
-                "user",
-                "Wanted for all but health checks. Without a user these are refused to callers that \
-                 are not on loopback.",
-                &mut user,
-            );
-            keys.key("pass", "The user's password.", &mut password);
-            if !user.is_empty() && password.is_empty() {
-                keys.fault("pass", "must not be empty beside a user");
-            }
-            self.credentials = (!user.is_empty()).then_some(Credentials { user, password });
+            Credentials::keys(&mut self.credentials, keys);
         });
     }
 }

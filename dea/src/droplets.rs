@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use component::error_chain::error_chain;
+use component::hex::hex;
 use component::yaml;
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
@@ -132,7 +133,7 @@ impl Droplets {
             out.write_all(&chunk).await.map_err(store)?;
         }
         out.flush().await.map_err(store)?;
-        let found = hex(&digest.finalize());
+        let found = hex(digest.finalize());
         if found != sha256 {
             let wanted = sha256.to_owned();
             return Err(DropletError::Different { found, wanted });
@@ -199,10 +200,6 @@ fn make_room(directory: &Path, most_bytes: u64, kept: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -265,7 +262,7 @@ mod tests {
         let directory = TempDir::new();
         let droplets = droplets(&directory, 1 << 20);
         let body = droplet(None);
-        let sha256 = hex(&Sha256::digest(&body));
+        let sha256 = hex(Sha256::digest(&body));
         let (uri, count) = serve(body.clone()).await;
         let fetch = || droplets.fetch(&uri, &sha256);
         let (one, two) = tokio::join!(fetch(), fetch());

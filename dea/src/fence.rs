@@ -318,11 +318,15 @@ impl Fence {
             let used = memory.usage.unwrap_or(0);
             used.saturating_sub(inactive.unwrap_or(0))
         });
-        let disk = self.disk(id).await?;
+        // A disk is called as its container, whose name the engine begins with a slash.
+        let disk = stats
+            .name
+            .as_deref()
+            .and_then(|name| name.strip_prefix('/'));
         Ok(ContainerUsage {
             cpu_nanos: cpu.unwrap_or(0),
             memory,
-            disk: disk.map_or(0, |disk| self.disks.used(&disk)),
+            disk: disk.map_or(0, |disk| self.disks.used(disk)),
         })
     }
 

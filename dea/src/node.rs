@@ -1,10 +1,10 @@
 //! What all parts of the DEA share.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bus::Bus;
+use component::hex::hex;
 use router_registrar::Registrations;
 
 use crate::config::Config;
@@ -57,10 +57,8 @@ pub(crate) fn now_nanos() -> i64 {
 
 /// Returns twice as many random hexadecimal digits as `bytes`.
 pub(crate) fn random_hex(bytes: usize) -> String {
-    let mut text = String::with_capacity(bytes * 2);
-    for _ in 0..bytes {
-        // Writing to a string cannot fail.
-        write!(text, "{:02x}", fastrand::u8(..)).unwrap_or_default();
-    }
-    text
+    let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+        .take(bytes)
+        .collect();
+    hex(bytes)
 }

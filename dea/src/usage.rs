@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dea_core::calendar::calendar;
+use component::calendar::calendar;
 use dea_core::instance::{Instance, Place};
 use dea_core::ledger::Resources;
 use dea_core::resources::share;

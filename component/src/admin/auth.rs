@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq as _;
 
 use crate::secret::Secret;
+use crate::yaml::Keys;
 
 /// A user of the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,27 @@ pub struct Credentials {
     pub user: String,
     /// The password.
     pub password: Secret,
+}
+
+impl Credentials {
+    /// The keys of a user that there may be.
+    pub fn keys(credentials: &mut Option<Self>, keys: &mut Keys<'_>) {
+        let (mut user, mut password) = match credentials.take() {
+            Some(Self { user, password }) => (user, password),
+            None => Default::default(),
+        };
+        keys.key(
+            "user",
+            "Wanted for all but health checks. Without a user these are refused to callers that are \
+             not on loopback.",
+            &mut user,
+        );
+        keys.key("pass", "The user's password.", &mut password);
+        if !user.is_empty() && password.is_empty() {
+            keys.fault("pass", "must not be empty beside a user");
+        }
+        *credentials = (!user.is_empty()).then_some(Self { user, password });
+    }
 }
 
 /// What proves a user in `Authorization` (RFC 7617), without the scheme.

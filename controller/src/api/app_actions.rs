@@ -13,11 +13,12 @@ use super::Shared;
 use super::answer::{Answer, ok};
 use super::apps::AppResource;
 use super::body::Body;
-use super::call::{Call, Listed as _, now};
+use super::call::{Call, Listed as _};
 use super::droplets::DropletResource;
 use super::resource::{Guid, ResourceLinks, ToOne};
 use super::spaces::Feature;
-use crate::storage::{AppRow, DropletRow, ProcessRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{AppRow, DropletRow, ProcessRow, Storage};
 
 /// What is answered of actions.
 pub(super) fn routes() -> Router<Shared> {
@@ -63,7 +64,7 @@ async fn run(call: &Call, guid: &str, anew: bool) -> Answer {
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
     Storage::renew_versions(&mut change, &processes, now()).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     let event = if anew {
         "audit.app.restart"
     } else {
@@ -83,7 +84,7 @@ async fn stop(call: Call, Path(guid): Path<String>) -> Answer {
     app.state = "STOPPED".to_owned();
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     told(&call, &app, "audit.app.stop").await
 }
 
@@ -149,7 +150,7 @@ async fn set_droplet(call: Call, Path(guid): Path<String>, Body(asked): Body<ToO
             Storage::save_process(&mut change, &process).await?;
         }
     }
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     call.note_app("audit.app.droplet.mapped", &app).await;
     ok(CurrentDroplet::new(&call, &app))
 }

@@ -13,13 +13,14 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::Call;
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use super::spaces::SpaceResource;
 use crate::blobs::BlobKind;
+use crate::clock::now;
 use crate::storage::{
-    AppRow, DropletRow, OrganizationRow, PackageRow, ProcessRow, SpaceRow, Storage, StorageError,
+    AppRow, DropletRow, OrganizationRow, PackageRow, ProcessRow, SpaceRow, Storage,
 };
 
 /// What is answered of apps.
@@ -292,7 +293,7 @@ pub(super) async fn save_new(call: &Call, row: &AppRow) -> Result<(), Refusal> {
         .await
         .map_err(|error| error.or_taken(Fault::AppNameTaken(row.name.clone())))?;
     Storage::save_process(&mut change, &web).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     call.note_app("audit.app.create", row).await;
     let said = format!("Created app with guid {}", row.guid);
     call.api.dispatch.say(row, &said).await;
@@ -321,7 +322,7 @@ async fn update(call: Call, Path(guid): Path<String>, Body(asked): Body<AppReque
     Storage::save_app(&mut change, &row)
         .await
         .map_err(|error| error.or_taken(Fault::AppNameTaken(row.name.clone())))?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     call.note_app("audit.app.update", &row).await;
     ok(AppResource::new(&row, &call.links))
 }

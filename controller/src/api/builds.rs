@@ -15,10 +15,11 @@ use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::apps::{GivenLifecycle, Lifecycle, column, place_of};
 use super::body::Body;
-use super::call::{Call, Listed, now};
+use super::call::{Call, Listed};
 use super::droplets::OfApp;
 use super::links::Links;
 use super::resource::{Guid, Head, Metadata, ResourceLinks, ToOne};
+use crate::clock::now;
 use crate::storage::{AppRow, BuildRow, Listing, PackageRow, Storage, StorageError};
 
 /// How long a question about a build waits for its end.
@@ -159,7 +160,7 @@ async fn create(call: Call, Body(asked): Body<BuildRequest>) -> Answer {
         organization_guid: app.organization_guid.clone(),
     };
     Storage::save_build(&mut change, &row).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     call.api.dispatch.stage(&row.guid);
     call.note_app("audit.app.build.create", &app).await;
     created(BuildResource::new(&row, &call.links))

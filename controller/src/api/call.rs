@@ -1,7 +1,5 @@
 //! One request to the API: who sends it, and what of the platform it may use.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -18,6 +16,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Refusal, accepted, ok};
 use super::links::Links;
 use super::{Api, Shared};
+use crate::clock::now;
 use crate::storage::{Listing, OrganizationRow, SpaceRow, StorageError, UserRow};
 
 /// A request of a user who is logged in.
@@ -247,12 +246,4 @@ pub(crate) fn place(row: &SpaceRow) -> Place<'_> {
         organization: &row.organization_guid,
         space: &row.guid,
     }
-}
-
-/// Microseconds since 1970.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }

@@ -12,10 +12,11 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::{Call, Listed};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToMany, ToOne};
-use crate::storage::{DomainRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{DomainRow, Listing, Storage};
 
 /// What is answered of domains.
 pub(super) fn routes() -> Router<Shared> {
@@ -44,8 +45,11 @@ struct DomainRelations {
     shared_organizations: ToMany,
 }
 
-impl DomainResource {
-    pub(super) fn new(row: &DomainRow, links: &Links) -> Self {
+impl Listed for DomainResource {
+    type Row = DomainRow;
+    const LISTING: Listing = DomainRow::LISTING;
+
+    fn new(row: &DomainRow, links: &Links) -> Self {
         Self {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             name: row.name.clone(),
@@ -79,15 +83,8 @@ struct GivenDomainRelations {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&DomainRow::LISTING, &[])?;
-    let scope = call.scope(Action::ReadOrganization);
-    let found = call.api.storage.list(&DomainRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<DomainRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| DomainResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    call.list::<DomainResource>(Action::ReadOrganization, None)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {
@@ -126,7 +123,7 @@ async fn create(call: Call, Body(asked): Body<DomainRequest>) -> Answer {
     Storage::save_domain(&mut change, &row)
         .await
         .map_err(|error| error.or_taken(Fault::DomainNameTaken(name)))?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     created(DomainResource::new(&row, &call.links))
 }
 

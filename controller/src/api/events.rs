@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::answer::Answer;
-use super::call::{Call, Listed, now};
+use super::call::{Call, Listed};
 use super::links::Links;
 use super::resource::{Guid, Head, ResourceLinks};
+use crate::clock::now;
 use crate::storage::{AppRow, EventRow, Listing};
 
 /// What is answered of events.

@@ -21,12 +21,11 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created};
 use super::apps::{column, new_app, save_new};
-use super::call::{Call, now};
+use super::call::Call;
 use super::resource::Metadata;
 use super::routes::new_route;
-use crate::storage::{
-    AppRow, DestinationRow, DomainRow, ProcessRow, SpaceRow, Storage, StorageError,
-};
+use crate::clock::now;
+use crate::storage::{AppRow, DestinationRow, DomainRow, ProcessRow, SpaceRow, Storage};
 
 /// What is answered of manifests.
 pub(super) fn routes() -> Router<Shared> {
@@ -148,7 +147,7 @@ async fn change_process(
     let _intent = call.api.dispatch.intent([row.guid.clone()]);
     row.apply(wanted, now());
     Storage::save_process(&mut change, &row).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     Ok(())
 }
 
@@ -164,7 +163,7 @@ async fn change_app(call: &Call, guid: &str, wanted: AppChange) -> Result<(), Re
     app.metadata = metadata.column();
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
-    Ok(change.commit().await.map_err(StorageError::from)?)
+    Ok(Storage::commit(change).await?)
 }
 
 async fn change_environment(
@@ -177,7 +176,7 @@ async fn change_environment(
     call.api.change_variables(&mut app, changes)?;
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
-    Ok(change.commit().await.map_err(StorageError::from)?)
+    Ok(Storage::commit(change).await?)
 }
 
 async fn remove_mappings(call: &Call, app: &AppRow) -> Result<(), Refusal> {
@@ -273,7 +272,7 @@ impl Target<'_> {
             updated_at: None,
         };
         Storage::save_destination(&mut change, &destination).await?;
-        change.commit().await.map_err(StorageError::from)?;
+        Storage::commit(change).await?;
         call.api.dispatch.rerouted(&app.guid);
         Ok(())
     }

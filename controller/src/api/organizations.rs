@@ -13,11 +13,12 @@ use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::apps::delete_apps;
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::{Call, Listed};
 use super::domains::DomainResource;
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
-use crate::storage::{DomainRow, OrganizationRow, RoleRow, Storage};
+use crate::clock::now;
+use crate::storage::{DomainRow, Listing, OrganizationRow, RoleRow, Storage};
 
 /// What is answered of organizations.
 pub(super) fn routes() -> Router<Shared> {
@@ -50,8 +51,11 @@ struct OrganizationRelations {
     quota: ToOne,
 }
 
-impl OrganizationResource {
-    pub(super) fn new(row: &OrganizationRow, links: &Links) -> Self {
+impl Listed for OrganizationResource {
+    type Row = OrganizationRow;
+    const LISTING: Listing = OrganizationRow::LISTING;
+
+    fn new(row: &OrganizationRow, links: &Links) -> Self {
         let path = format!("/v3/organizations/{}", row.guid);
         Self {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
@@ -77,22 +81,8 @@ struct OrganizationRequest {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&OrganizationRow::LISTING, &[])?;
-    let scope = visible(&call);
-    let found = call
-        .api
-        .storage
-        .list(&OrganizationRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<OrganizationRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| OrganizationResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
-}
-
-fn visible(call: &Call) -> Scope {
-    call.scope(Action::ReadOrganization)
+    call.list::<OrganizationResource>(Action::ReadOrganization, None)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {
@@ -133,10 +123,7 @@ async fn create(call: Call, Body(asked): Body<OrganizationRequest>) -> Answer {
         };
         Storage::save_role(&mut change, &role).await?;
     }
-    change
-        .commit()
-        .await
-        .map_err(crate::storage::StorageError::from)?;
+    Storage::commit(change).await?;
     created(OrganizationResource::new(&row, &call.links))
 }
 
@@ -166,10 +153,7 @@ async fn update(
     Storage::save_organization(&mut change, &row)
         .await
         .map_err(|error| error.or_taken(Fault::OrganizationNameTaken(name)))?;
-    change
-        .commit()
-        .await
-        .map_err(crate::storage::StorageError::from)?;
+    Storage::commit(change).await?;
     ok(OrganizationResource::new(&row, &call.links))
 }
 

@@ -18,11 +18,12 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, Listed, now};
+use super::call::{Call, Listed};
 use super::droplets::{Checksum, OfApp};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::blobs::{ArrivedBlob, BlobError, BlobKind};
+use crate::clock::now;
 use crate::package_zip;
 use crate::storage::{Listing, PackageRow, Storage, StorageError};
 
@@ -152,7 +153,7 @@ async fn create(call: Call, Body(asked): Body<PackageRequest>) -> Answer {
 async fn save(call: &Call, row: &PackageRow) -> Result<(), StorageError> {
     let mut change = call.api.storage.change().await?;
     Storage::save_package(&mut change, row).await?;
-    Ok(change.commit().await?)
+    Storage::commit(change).await
 }
 
 async fn upload(call: Call, Path(guid): Path<String>, form: Multipart) -> Answer {

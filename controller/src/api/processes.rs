@@ -17,12 +17,13 @@ use serde::Serialize;
 use super::answer::{Answer, Refusal, ok};
 use super::apps::place_of;
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::Call;
 use super::droplets::OfApp;
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use super::{Api, Shared};
-use crate::storage::{AppRow, ProcessRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{AppRow, ProcessRow, Storage};
 
 /// What lists say instead of a command, which may hold secrets.
 const HIDDEN: &str = "[PRIVATE DATA HIDDEN IN LISTS]";
@@ -256,7 +257,7 @@ async fn changed(call: &Call, guid: &str, wanted: ProcessChange) -> Result<Proce
     let _intent = call.api.dispatch.intent([guid.to_owned()]);
     row.apply(wanted, now());
     Storage::save_process(&mut change, &row).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     let app: Option<AppRow> = storage.find(&AppRow::LISTING, &row.app_guid).await?;
     if let Some(app) = app {
         call.note_app("audit.app.process.update", &app).await;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use component::calendar::calendar;
 use controller_core::fault::Fault;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::links::Links;
 
@@ -34,9 +33,7 @@ pub(crate) struct Stamp(pub(crate) i64);
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let time = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000_000));
-        let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        to.serialize_str(&time.format(&Rfc3339).unwrap_or_default())
+        to.serialize_str(&calendar(self.0.div_euclid(1_000_000), 'T', "Z"))
     }
 }
 

@@ -11,11 +11,12 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, now, place};
+use super::call::{Call, place};
 use super::links::Links;
 use super::resource::{Head, ResourceLinks, ToOne};
 use super::users::UserResource;
-use crate::storage::{OrganizationRow, RoleRow, SpaceRow, Storage, StorageError, UserRow};
+use crate::clock::now;
+use crate::storage::{OrganizationRow, RoleRow, SpaceRow, Storage, UserRow};
 
 /// What is answered of roles.
 pub(super) fn routes() -> Router<Shared> {
@@ -159,7 +160,7 @@ async fn create(call: Call, Body(asked): Body<RoleRequest>) -> Answer {
     Storage::save_role(&mut change, &row)
         .await
         .map_err(|error| error.or_taken(taken))?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     created(RoleResource::new(&row, &call.links))
 }
 

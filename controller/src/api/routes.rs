@@ -17,10 +17,11 @@ use self::destinations::DestinationResource;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, now, place};
+use super::call::{Call, place};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
-use crate::storage::{DestinationRow, DomainRow, RouteRow, SpaceRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{DestinationRow, DomainRow, RouteRow, SpaceRow, Storage};
 
 /// What is answered of routes.
 pub(super) fn routes() -> Router<Shared> {
@@ -163,7 +164,7 @@ async fn create(call: Call, Body(asked): Body<RouteRequest>) -> Answer {
     Storage::save_route(&mut change, &row)
         .await
         .map_err(|error| error.or_taken(Fault::RouteTaken(row.url())))?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     created(RouteResource::new(&row, &[], &call.links))
 }
 
@@ -228,7 +229,7 @@ async fn update(call: Call, Path(guid): Path<String>, Body(asked): Body<RouteReq
     row.updated_at = Some(now());
     let mut change = call.api.storage.change().await?;
     Storage::save_route(&mut change, &row).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     answer(&call, &row).await
 }
 

@@ -13,11 +13,12 @@ use super::Shared;
 use super::answer::{Answer, created, ok};
 use super::apps::delete_apps;
 use super::body::Body;
-use super::call::{Call, now, place};
+use super::call::{Call, Listed as _, place};
 use super::links::Links;
 use super::organizations::OrganizationResource;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
-use crate::storage::{OrganizationRow, SpaceRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{OrganizationRow, SpaceRow, Storage};
 
 /// What is answered of spaces.
 pub(super) fn routes() -> Router<Shared> {
@@ -170,7 +171,7 @@ async fn save(call: &Call, row: &SpaceRow) -> Result<(), Fault> {
     Storage::save_space(&mut change, row)
         .await
         .map_err(|error| error.or_taken(Fault::SpaceNameTaken))?;
-    Ok(change.commit().await.map_err(StorageError::from)?)
+    Ok(Storage::commit(change).await?)
 }
 
 async fn delete(call: Call, Path(guid): Path<String>) -> Answer {

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::answer::{Answer, created, ok};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::Call;
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks};
-use crate::storage::{Storage, StorageError, UserRow};
+use crate::clock::now;
+use crate::storage::{Storage, UserRow};
 
 /// What is answered of users.
 pub(super) fn routes() -> Router<Shared> {
@@ -100,7 +101,7 @@ async fn create(call: Call, Body(asked): Body<UserRequest>) -> Answer {
             };
             let mut change = storage.change().await?;
             Storage::save_user(&mut change, &row).await?;
-            change.commit().await.map_err(StorageError::from)?;
+            Storage::commit(change).await?;
             row
         }
     };

@@ -14,11 +14,12 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, ok};
 use super::body::Body;
-use super::call::{Call, now};
+use super::call::Call;
 use super::resource::ResourceLinks;
 use super::{Api, Shared};
+use crate::clock::now;
 use crate::dispatch::application;
-use crate::storage::{AppRow, Storage, StorageError};
+use crate::storage::{AppRow, Storage};
 
 /// What is answered of variables.
 pub(super) fn routes() -> Router<Shared> {
@@ -136,7 +137,7 @@ async fn update(
     call.api.change_variables(&mut app, changes)?;
     app.updated_at = Some(now());
     Storage::save_app(&mut change, &app).await?;
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     call.note_app("audit.app.update", &app).await;
     answer(&call, &app)
 }

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::prune::prune;
 use crate::api::Api;
-use crate::api::call::now;
 use crate::blobs::BlobKind;
+use crate::clock::now;
 use crate::storage::{AppRow, BuildRow, DropletRow, Storage, StorageError};
 
 /// How often a DEA that can stage is looked for, and how long it is waited in between.
@@ -210,7 +210,7 @@ async fn write(
         }
     }
     Storage::save_build(&mut change, &build).await?;
-    Ok(change.commit().await?)
+    Storage::commit(change).await
 }
 
 fn droplet(build: &BuildRow, reply: StagingReply) -> DropletRow {

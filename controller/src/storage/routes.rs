@@ -1,6 +1,6 @@
 //! Routes, and the apps that serve them.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::upsert::upsert;
 use super::{Change, Column, Listing, Storage, StorageError};
@@ -128,16 +128,11 @@ impl Storage {
         host: &str,
         path: &str,
     ) -> Result<Option<RouteRow>, StorageError> {
-        Ok(sqlx::query_as(
-            "SELECT r.*, d.name AS domain_name, s.organization_guid FROM routes r
-            JOIN domains d ON d.guid = r.domain_guid JOIN spaces s ON s.guid = r.space_guid
-            WHERE r.domain_guid = $1 AND r.host = $2 AND r.path = $3",
-        )
-        .bind(domain)
-        .bind(host)
-        .bind(path)
-        .fetch_optional(self.read())
-        .await?)
+        let mut one = QueryBuilder::<Sqlite>::new(RouteRow::LISTING.select);
+        one.push(" WHERE r.domain_guid = ").push_bind(domain);
+        one.push(" AND r.host = ").push_bind(host);
+        one.push(" AND r.path = ").push_bind(path);
+        Ok(one.build_query_as().fetch_optional(self.read()).await?)
     }
 
     /// Returns the destinations of these routes, the oldest first.
@@ -155,17 +150,12 @@ impl Storage {
         app: &str,
         process_type: &str,
     ) -> Result<Vec<String>, StorageError> {
-        let routes: Vec<RouteRow> = sqlx::query_as(
-            "SELECT r.*, d.name AS domain_name, s.organization_guid FROM routes r
-            JOIN domains d ON d.guid = r.domain_guid JOIN spaces s ON s.guid = r.space_guid
-            WHERE r.guid IN (SELECT route_guid FROM destinations
-                WHERE app_guid = $1 AND process_type = $2)
-            ORDER BY r.created_at, r.guid",
-        )
-        .bind(app)
-        .bind(process_type)
-        .fetch_all(self.read())
-        .await?;
+        let mut all = QueryBuilder::<Sqlite>::new(RouteRow::LISTING.select);
+        all.push(" WHERE r.guid IN (SELECT route_guid FROM destinations WHERE app_guid = ")
+            .push_bind(app);
+        all.push(" AND process_type = ").push_bind(process_type);
+        all.push(") ORDER BY r.created_at, r.guid");
+        let routes: Vec<RouteRow> = all.build_query_as().fetch_all(self.read()).await?;
         Ok(routes.iter().map(RouteRow::url).collect())
     }
 

@@ -9,6 +9,7 @@ use axum::routing::{delete, get, post};
 use axum::{Form, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use component::hex::hex;
 use controller_core::claims::{CLI_CLIENT, Claims, ORIGIN, Subject};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -20,8 +21,9 @@ use super::oauth_fault::OauthFault;
 use super::passwords;
 use crate::api::Shared;
 use crate::api::answer::{Answer, nothing};
-use crate::api::call::{Call, now};
+use crate::api::call::Call;
 use crate::api::links::Links;
+use crate::clock::now;
 use crate::storage::{RefreshToken, UserRow};
 
 /// The version of UAA whose form this has.
@@ -195,8 +197,7 @@ async fn issue(api: &Shared, links: &Links, user: &UserRow) -> Result<TokenAnswe
 
 /// What is kept of a refresh token.
 fn digest(token: &str) -> String {
-    let digest = Sha256::digest(token.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(token.as_bytes()))
 }
 
 /// Takes a token by the id of the access token, or the refresh token itself. That it is not known is no

@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::TokenServerError;
-use crate::api::call::now;
+use crate::clock::now;
 use crate::storage::Storage;
 use crate::vault::Vault;
 

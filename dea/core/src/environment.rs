@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::calendar::calendar;
 use crate::instance::Instance;
+use component_core::calendar::calendar;
 
 /// Where a droplet is unpacked in a container.
 pub const HOME: &str = "/home/vcap";

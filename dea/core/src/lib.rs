@@ -1,7 +1,6 @@
 //! The rules of the agent that runs apps. Pure: time, bytes and chance are arguments.
 #![forbid(unsafe_code)]
 
-pub mod calendar;
 pub mod effect;
 pub mod environment;
 pub mod filter;

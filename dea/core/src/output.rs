@@ -2,8 +2,8 @@
 
 use protocol::bus::output::{OutputLine, Stream};
 
-use crate::calendar::calendar;
 use crate::recent::Recent;
+use component_core::calendar::calendar;
 
 const NANOS: i64 = 1_000_000_000;
 

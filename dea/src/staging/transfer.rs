@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use component::hex::hex;
 use futures_util::{Stream, TryStreamExt as _};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, Response, StatusCode};
@@ -86,8 +87,7 @@ pub(super) async fn bring(
     let answer = request.send().await.and_then(Response::error_for_status);
     answer.map_err(reqwest::Error::without_url)?;
     let digest = digest.lock().unwrap_or_else(PoisonError::into_inner);
-    let digest = digest.clone().finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(digest.clone().finalize()))
 }
 
 /// Returns how many bytes these are, for people: `16K`.

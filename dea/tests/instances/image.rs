@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use tests_kit::{Engine, TempDir};
+use tests_kit::{Engine, TempDir, installed};
 
 /// The image's name.
 pub(crate) const IMAGE: &str = "switchyard-test/busybox:1";
@@ -12,9 +12,7 @@ pub(crate) const IMAGE: &str = "switchyard-test/busybox:1";
 /// Gives the image to `engine`: one static program, and a `bash` that is its shell. Says so and returns
 /// false where there is no such program.
 pub(crate) fn import(engine: &Engine) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).map(|place| place.join("busybox"));
-    let Some(busybox) = places.into_iter().find(|file| file.is_file()) else {
+    let Some(busybox) = installed("busybox") else {
         eprintln!("SKIPPED: instances in containers: busybox is not installed");
         return false;
     };

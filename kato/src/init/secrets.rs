@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use component::atomic_file;
+use component::hex::hex;
 use component::regular_file;
 use rustix::fs::{Mode, fchmod};
 
@@ -59,5 +60,5 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 fn by_chance() -> io::Result<String> {
     let mut bytes = [0; LENGTH];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(bytes))
 }

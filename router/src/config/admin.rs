@@ -87,7 +87,7 @@ impl AdminConfig {
         } else if taken {
             keys.fault("port", "a listener has this port already");
         }
-        self.credential_keys(keys);
+        Credentials::keys(&mut self.credentials, keys);
         keys.key(
             "enable_deprecated_varz_healthz_endpoints",
             "Serve /varz, /healthz and /routes beside /health too.",
@@ -100,24 +100,6 @@ impl AdminConfig {
                 self.address_keys(listeners, keys);
             },
         );
-    }
-
-    fn credential_keys(&mut self, keys: &mut Keys<'_>) {
-        let (mut user, mut password) = match self.credentials.take() {
-            Some(Credentials { user, password }) => (user, password),
-            None => Default::default(),
-        };
-        keys.key(
-            "user",
-            "Wanted for all but health checks. Without a user these are refused to callers that are \
-             not on loopback.",
-            &mut user,
-        );
-        keys.key("pass", "The user's password.", &mut password);
-        if !user.is_empty() && password.is_empty() {
-            keys.fault("pass", "must not be empty beside a user");
-        }
-        self.credentials = (!user.is_empty()).then_some(Credentials { user, password });
     }
 
     fn address_keys(&mut self, listeners: &[ListenerConfig], keys: &mut Keys<'_>) {

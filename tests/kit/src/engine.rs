@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{PATIENCE, TempDir, eventually};
+use crate::{PATIENCE, TempDir, eventually, installed};
 
 /// A container engine with a bridge of its own. Both end with it, and so do its containers.
 #[derive(Debug)]
@@ -171,20 +171,12 @@ impl Drop for Engine {
 /// Why no engine can run here.
 fn missing() -> Option<String> {
     let programs = ["dockerd", "docker", "ip", "nft", "mkfs.ext4"];
-    let missing = programs.into_iter().find(|name| !is_installed(name));
+    let missing = programs.into_iter().find(|name| installed(name).is_none());
     if let Some(name) = missing {
         return Some(format!("{name} is not installed"));
     }
     let is_root = rustix::process::geteuid().is_root();
     (!is_root).then(|| "only root can start an engine".to_owned())
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    places
-        .into_iter()
-        .any(|place: PathBuf| place.join(program).is_file())
 }
 
 /// The root of the repository.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{TempDir, eventually, free_address};
+use crate::{TempDir, eventually, free_address, installed};
 
 /// How often it asks each server for its health. One answer that is not 200 takes a server out of
 /// service, one that is brings it back.
@@ -42,12 +42,7 @@ impl HaproxyProgram {
     /// The program in `PATH` or where Debian's package puts it, if there is one.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-            .map(|directory| directory.join("haproxy"))
-            .find(|candidate| candidate.is_file())
-            .map(Self)
+        installed("haproxy").map(Self)
     }
 
     /// As [`Self::find`], and says so when there is none: `what` is then not tested.

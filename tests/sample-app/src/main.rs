@@ -9,13 +9,13 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use bus::{Bus, Options, Server};
 use clap::Parser;
-use protocol::bus::{ROUTER_REGISTER, ROUTER_START, ROUTER_UNREGISTER, Register};
+use protocol::bus::Register;
+use router_registrar::Registrations;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 
-/// Registrations are renewed this often; the routers forget one after two minutes of silence.
-const HEARTBEAT: Duration = Duration::from_secs(20);
+/// What the claim is called.
+const CLAIM: &str = "sample";
 /// How long the withdrawal may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(claim.clone());
     tokio::select! {
         served = axum::serve(listener, app) => Ok(served?),
-        kept = keep_registered(args.nats, &claim) => kept,
+        kept = keep_registered(args.nats, claim) => kept,
     }
 }
 
@@ -64,9 +64,8 @@ fn claim(args: &Args, address: SocketAddr) -> Register {
     }
 }
 
-/// Registers at once, at every heartbeat and whenever a router says that it has started;
-/// withdraws the claim when the process is asked to end.
-async fn keep_registered(nats: SocketAddr, claim: &Register) -> Result<(), Box<dyn Error>> {
+/// Keeps the claim until the process is asked to end, and withdraws it then.
+async fn keep_registered(nats: SocketAddr, claim: Register) -> Result<(), Box<dyn Error>> {
     let server = Server {
         host: nats.ip().to_string(),
         port: nats.port(),
@@ -77,24 +76,16 @@ async fn keep_registered(nats: SocketAddr, claim: &Register) -> Result<(), Box<d
         ..Options::default()
     };
     let bus = Bus::connect(&options)?;
-    let mut starts = bus.subscribe(&ROUTER_START).await?;
-    let mut events = bus.events();
-    let mut heartbeat = interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let registrations = Registrations::new(bus.clone());
+    registrations.add(CLAIM, claim).await;
     let mut terminate = signal(SignalKind::terminate())?;
-    loop {
-        tokio::select! {
-            _ = heartbeat.tick() => {}
-            Some(_) = events.next() => {}
-            Some(_) = starts.next() => {}
-            _ = terminate.recv() => break,
-            _ = tokio::signal::ctrl_c() => break,
-        }
-        // A lost bus is no reason to end: the next event or heartbeat tries again.
-        bus.publish(&ROUTER_REGISTER, claim).await.ok();
+    tokio::select! {
+        kept = registrations.keep() => return Ok(kept?),
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
     let farewell = async {
-        bus.publish(&ROUTER_UNREGISTER, claim).await?;
+        registrations.remove(CLAIM).await;
         bus.flush().await
     };
     tokio::time::timeout(LAST_WORDS, farewell).await.ok();

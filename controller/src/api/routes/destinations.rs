@@ -12,9 +12,10 @@ use super::route;
 use crate::api::Shared;
 use crate::api::answer::{Answer, Refusal, nothing, ok};
 use crate::api::body::Body;
-use crate::api::call::{Call, now};
+use crate::api::call::Call;
 use crate::api::resource::{ResourceLinks, Stamp};
-use crate::storage::{DestinationRow, RouteRow, Storage, StorageError};
+use crate::clock::now;
+use crate::storage::{DestinationRow, RouteRow, Storage};
 
 /// The type of process that serves a route unless another is named.
 const WEB: &str = "web";
@@ -127,7 +128,7 @@ async fn add(
     for one in &added {
         Storage::save_destination(&mut change, one).await?;
     }
-    change.commit().await.map_err(StorageError::from)?;
+    Storage::commit(change).await?;
     for one in &added {
         call.api.dispatch.rerouted(&one.app_guid);
     }

@@ -43,7 +43,7 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
         &["bus", "protocol", "tests-kit", "tests-kit-router"],
     ),
     ("cf-driver", &[]),
-    ("sample-app", &["bus", "protocol"]),
+    ("sample-app", &["bus", "protocol", "router-registrar"]),
     ("second-program", &["bus", "component"]),
     ("tests-kit", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
@@ -80,9 +80,9 @@ pub(crate) const KITS: &[&str] = &["cf-driver", "tests-kit", "tests-kit-router"]
 
 /// What a core may use of others': no runtime, no socket, no clock, no chance.
 pub(crate) const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
-    ("component-core", &[]),
-    // Of `time`, its calendar alone.
-    ("dea-core", &["serde", "serde_json", "time"]),
+    // Its calendar alone.
+    ("component-core", &["time"]),
+    ("dea-core", &["serde", "serde_json"]),
     (
         "controller-core",
         &["base64", "serde", "serde-saphyr", "serde_json", "thiserror"],
