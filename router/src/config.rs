@@ -47,7 +47,7 @@ pub use logging::{AccessLogConfig, LoggingConfig, MOST_EXTRA_HEADERS};
 pub use process::ProcessConfig;
 pub use registry::{RegistryConfig, Sharding, SnapshotConfig};
 pub use routes::{
-    RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, parse_routes, route_keys,
+    RouteLimits, RouteTimeouts, StaticBackend, StaticRoute, leads_back, lookup_keys, parse_routes,
 };
 pub use workers::Workers;
 

@@ -104,10 +104,19 @@ struct Exchange {
 }
 
 impl Exchange {
+    /// Forgets the request before this one.
+    fn begin_request(&mut self) {
+        self.client.answered.set(false);
+        self.request.parser.begin(0);
+        self.sender = Sender::default();
+        self.limits = ExchangeLimits::unknown();
+        self.tried.clear();
+        self.forwarded_for.clear();
+    }
+
     /// Serves one request.
     async fn serve(&mut self) -> After {
-        self.client.answered.set(false);
-        self.forwarded_for.clear();
+        self.begin_request();
         let after = match self.read_head().await {
             Ok(Arrived::Complete) => self.proxy().await,
             Ok(Arrived::Nothing) => return After::Close,
@@ -120,7 +129,7 @@ impl Exchange {
             Ok(after) => after,
             Err(failure) => self.answer(&failure).await,
         };
-        self.log();
+        self.finish_record();
         if after == After::Idle {
             self.request.forget();
         }

@@ -19,7 +19,7 @@ use crate::io::socket::{Peeked, Socket};
 
 /// The idle connections of one worker, the last used first out.
 #[derive(Debug)]
-pub(crate) struct IdlePool {
+pub(crate) struct IdleConnections {
     by_endpoint: RefCell<HashMap<EndpointId, Vec<IdleConnection>, FixedState>>,
     count: Cell<usize>,
     limits: IdleLimits,
@@ -31,7 +31,7 @@ struct IdleConnection {
     since: Tick,
 }
 
-impl IdlePool {
+impl IdleConnections {
     /// An empty pool within `limits`.
     #[must_use]
     pub(crate) fn new(limits: IdleLimits) -> Rc<Self> {

@@ -30,7 +30,7 @@ use crate::io::relay::Tools;
 use crate::io::relay::splice::Pipes;
 use crate::observe::access_log::LogHandle;
 use crate::observe::metrics::WorkerMetrics;
-use crate::upstream::IdlePool;
+use crate::upstream::IdleConnections;
 use crate::upstream::resolver::Resolver;
 use crate::worker::connections::Roster;
 use crate::worker::shared::Shared;
@@ -72,7 +72,7 @@ pub(crate) struct Worker {
     /// Buffers and pipes.
     pub tools: Tools,
     /// Idle connections to backends.
-    pub idle: Rc<IdlePool>,
+    pub idle: Rc<IdleConnections>,
     /// Its counters.
     pub metrics: Arc<WorkerMetrics>,
     /// Its end of the access log.
@@ -142,7 +142,7 @@ impl Worker {
                 buffers: Buffers::new(settings.heads.memory),
                 pipes: Pipes::default(),
             },
-            idle: IdlePool::new(settings.idle_backends),
+            idle: IdleConnections::new(settings.idle_backends),
             metrics,
             log: RefCell::new(log),
             roster: Roster::default(),

@@ -293,7 +293,13 @@ impl Registry {
         let mut gone = self.find(|endpoint| endpoint.origin() == origin);
         gone.retain(|(key, endpoint)| !wanted.contains(&(key, endpoint.address())));
         for (key, endpoint) in gone {
-            self.remove(&key, endpoint.address(), Removal::Withdrawn, now, change);
+            self.remove(
+                &key,
+                endpoint.address(),
+                Removal::RemovedByOperator,
+                now,
+                change,
+            );
         }
         for registration in registrations {
             self.register(
@@ -326,7 +332,7 @@ impl Registry {
         };
         let (last, endpoint) = (pool.endpoints().len() == 1, Arc::clone(endpoint));
         // What the operator takes out of a file is not missing: it is not wanted.
-        let keep = !self.config.empty_pool_timeout.is_zero() && why != Removal::Withdrawn;
+        let keep = !self.config.empty_pool_timeout.is_zero() && why != Removal::RemovedByOperator;
         change.push(Event::EndpointRemoved {
             key: key.clone(),
             endpoint,

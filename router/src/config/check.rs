@@ -11,7 +11,7 @@ use component::config_file::{in_file, text_of};
 use component::error_chain::error_chain;
 use rustix::fs::{Access, access};
 
-use super::{Config, Depth, leads_back, parse_routes, route_keys};
+use super::{Config, Depth, leads_back, lookup_keys, parse_routes};
 
 /// Adds what cannot be used of the files that `config` names to `faults`, and returns what it amounts
 /// to: `3 listeners, 10 routes, no bus`.
@@ -46,14 +46,14 @@ impl Config {
             return Ok(0);
         };
         let text = text_of(file).map_err(|error| vec![error_chain(&error)])?;
-        let taken: HashSet<_> = route_keys(&self.routes).collect();
+        let taken: HashSet<_> = lookup_keys(&self.routes).collect();
         let routes = parse_routes(&text, &taken).map_err(|faults| {
             let line = |fault| in_file(&file.display(), fault);
             faults.iter().map(line).collect::<Vec<_>>()
         })?;
         match leads_back(&routes, &self.own_listeners()) {
             Some(back) => Err(vec![format!("{}: {back}", file.display())]),
-            None => Ok(route_keys(&routes).count()),
+            None => Ok(lookup_keys(&routes).count()),
         }
     }
 
@@ -85,7 +85,7 @@ impl Config {
             count => format!("{count} {what}s"),
         };
         let listeners = count(self.listeners.len(), "listener");
-        let routes = count(route_keys(&self.routes).count() + filed, "route");
+        let routes = count(lookup_keys(&self.routes).count() + filed, "route");
         let bus = match &self.bus {
             Some(bus) => count(bus.servers.len(), "bus server"),
             None => "no bus".to_owned(),

@@ -195,7 +195,7 @@ pub fn leads_back(routes: &[StaticRoute], own: &OwnListeners) -> Option<String> 
 }
 
 /// What requests are led to these routes by; what is no key is left out.
-pub fn route_keys(routes: &[StaticRoute]) -> impl Iterator<Item = RouteKey> {
+pub fn lookup_keys(routes: &[StaticRoute]) -> impl Iterator<Item = RouteKey> {
     let uris = routes.iter().flat_map(|route| &route.uris);
     uris.filter_map(|uri| RouteKey::parse(uri).ok())
 }

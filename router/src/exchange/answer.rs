@@ -169,7 +169,7 @@ impl Exchange {
             body.len(),
             self.record.id(),
         );
-        let head = own_head(&self.worker, now, status, &fields);
+        let head = own_head(&self.worker, &self.settings, now, status, &fields);
         let sent_body = if complete && to_head { "" } else { body };
         self.record.answered(status, sent_body.len() as u64);
         self.client.answered.set(true);
@@ -198,9 +198,15 @@ impl Exchange {
 }
 
 /// The head of an answer of our own: `fields` and the date, changed as the operator wants responses.
-fn own_head(worker: &Worker, now: Moment, status: u16, fields: &str) -> String {
+fn own_head(
+    worker: &Worker,
+    settings: &Settings,
+    now: Moment,
+    status: u16,
+    fields: &str,
+) -> String {
     let fields = worker.date.with(worker.clock.unix_nanos(now), |date| {
-        worker.settings().response_rules.apply(fields, date)
+        settings.response_rules.apply(fields, date)
     });
     format!("HTTP/1.1 {status} {}\r\n{fields}\r\n", reason(status))
 }
@@ -208,19 +214,20 @@ fn own_head(worker: &Worker, now: Moment, status: u16, fields: &str) -> String {
 /// Tells the client of an exchange that panicked before it sent anything.
 pub(crate) async fn after_panic(client: &Client) {
     let answer = Failure::Panicked.answer();
-    let page = page(&answer, &client.worker.settings());
     let worker = &client.worker;
+    let settings = worker.settings();
+    let page = page(&answer, &settings);
     let now = worker.clock.read();
     let fields = format!(
         "{}Connection: close\r\nContent-Length: {}\r\n",
         page.fields,
         page.body.len(),
     );
-    let text = own_head(worker, now, answer.status, &fields) + &page.body;
+    let text = own_head(worker, &settings, now, answer.status, &fields) + &page.body;
     worker.metrics.own_response(answer.status);
     client
         .deadline
-        .set(now.tick().plus(worker.settings().client.write_stall));
+        .set(now.tick().plus(settings.client.write_stall));
     // The connection ends either way.
     drop(
         send(

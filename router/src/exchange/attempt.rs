@@ -24,7 +24,6 @@ use crate::upstream::dial;
 impl Exchange {
     /// Tries endpoints until one begins to respond.
     pub(super) async fn first_response(&mut self) -> Result<Response<Begun>, Failure> {
-        self.tried.clear();
         let repeatable = {
             let head = self.request.head();
             retry::is_repeatable(head.method, head.body, self.request.fields())
@@ -117,8 +116,9 @@ impl Exchange {
         let mut draft = self.worker.draft();
         let keep = self.prepare(endpoint, &mut draft);
         let head_length = draft.len();
-        let response_due = self.limits.response_deadline(began.tick());
-        let write_due = self.limits.write_deadline(began.tick());
+        let sent = if reused { began } else { self.worker.now() }.tick();
+        let response_due = self.limits.response_deadline(sent);
+        let write_due = self.limits.write_deadline(sent);
         self.client.deadline.set(response_due.min(write_due));
 
         let with_head = self.request.body_with_head();
@@ -136,7 +136,7 @@ impl Exchange {
         self.record.request_bytes = with_head.len() as u64;
         let (rules, buffers) = (&self.settings.rules, &self.worker.tools.buffers);
         let upload = Upload::new(&self.request, rules, buffers, self.limits.max_body);
-        let continue_due = self.continue_due(&upload, began.tick());
+        let continue_due = self.continue_due(&upload, sent);
         let mut response = Response {
             socket,
             received: None,
@@ -144,6 +144,7 @@ impl Exchange {
             continue_due,
             keep,
             began,
+            sent,
             state: Awaited {
                 reused,
                 interim: false,

@@ -90,9 +90,8 @@ impl Exchange {
             // Nothing was sent yet: the client can be told.
             return Err(self.refused(&response, EndpointFault::Malformed(refusal)));
         }
-        self.record
-            .responded(&self.worker, &response, relay.bytes());
-        let draft = self.prepare_response(&response, relay.bytes(), passage);
+        let now_unix = self.responded(&response, relay.bytes());
+        let draft = self.prepare_response(&response, relay.bytes(), passage, now_unix);
         let end = self.send_response(draft, &mut response, &mut relay).await;
         self.record.response_bytes = relay.moved();
         if end == End::Complete && !response.upload.is_over() {
@@ -121,12 +120,20 @@ impl Exchange {
         Failure::Endpoint(fault)
     }
 
-    /// Writes the head for the client, out of the bytes that were received.
+    /// Notes that a response has begun. Returns the time in nanoseconds since 1970.
+    pub(super) fn responded(&mut self, response: &Response<Begun>, received: &[u8]) -> u64 {
+        let ejection = self.settings.backend.ejection;
+        self.record
+            .responded(&self.worker, ejection, response, received)
+    }
+
+    /// Writes the head for the client, out of the bytes that were received. `now_unix`: nanoseconds.
     pub(super) fn prepare_response(
         &self,
         response: &Response<Begun>,
         received: &[u8],
         passage: Passage,
+        now_unix: u64,
     ) -> Vec<u8> {
         let head = response.head();
         let settings = &self.settings;
@@ -137,23 +144,21 @@ impl Exchange {
         let length = head.content_length.filter(|_| head.length_needs_rewrite);
         let edits = &mut *self.worker.edits.borrow_mut();
         let fields = head.fields(received);
-        self.worker
-            .date
-            .with(self.record.responded_unix_nanos, |date| {
-                let departure = Departure {
-                    rules: &settings.response_rules,
-                    id: self.record.id_bytes(),
-                    date,
-                    body: passage.body,
-                    length,
-                    unframed: head.is_unframed(),
-                    connection: passage.connection,
-                    upgrade_required: head.status == 426,
-                    connection_names_fields: head.connection_names_fields,
-                    trace,
-                };
-                response::edit(fields, &departure, head.is_interim(), edits);
-            });
+        self.worker.date.with(now_unix, |date| {
+            let departure = Departure {
+                rules: &settings.response_rules,
+                id: self.record.id_bytes(),
+                date,
+                body: passage.body,
+                length,
+                unframed: head.is_unframed(),
+                connection: passage.connection,
+                upgrade_required: head.status == 426,
+                connection_names_fields: head.connection_names_fields,
+                trace,
+            };
+            response::edit(fields, &departure, head.is_interim(), edits);
+        });
         let mut draft = self.worker.draft();
         write::response(&mut draft, received, head, edits);
         draft
@@ -227,7 +232,7 @@ impl Exchange {
             if !matches!(broken, Broken::Sink) {
                 return Poll::Ready(End::ClientGone);
             }
-            response.upload.refuse();
+            response.upload.abandon();
         }
         if progress.watching
             && response.upload.is_whole()
@@ -290,7 +295,7 @@ impl Exchange {
                 self.request.behind = upload.leftover();
                 true
             }
-            Upload::Underway(_) | Upload::Refused { .. } => false,
+            Upload::Underway(_) | Upload::Abandoned { .. } => false,
         };
         let clean = relay.leftover().is_none();
         if clean && whole && response.keep && response.head().persistent {

@@ -17,7 +17,7 @@ use crate::io::buffers::NoRoom;
 pub(super) enum Arrived {
     /// A complete head.
     Complete,
-    /// The end, before any request.
+    /// No head: the client is gone, or sent nothing in time.
     Nothing,
 }
 
@@ -29,7 +29,6 @@ pub(super) const fn largest(limits: &Limits) -> usize {
 impl Exchange {
     /// Reads until the head is complete. One deadline holds for all of it.
     pub(super) async fn read_head(&mut self) -> Result<Arrived, Failure> {
-        self.request.parser.begin(0);
         let limits = self.settings.heads.requests;
         let mut due = None;
         loop {

@@ -35,7 +35,7 @@ impl Exchange {
         let to_head = self.request.head().method == Method::Head;
         let mut interim = Allowance::new();
         self.receive(response).await?;
-        // Whoever waits has no parser either.
+        // Taken only once bytes are there: exchanges that wait hold no parser.
         let mut parser = self.worker.parsers.take().unwrap_or_default();
         parser.begin(0, to_head);
         loop {
@@ -79,7 +79,7 @@ impl Exchange {
                 &response.socket,
                 &self.worker.tools,
             ) {
-                Poll::Ready(Err(Broken::Sink)) => response.upload.refuse(),
+                Poll::Ready(Err(Broken::Sink)) => response.upload.abandon(),
                 Poll::Ready(Err(broken)) => {
                     return Poll::Ready(Err(NoResponse::Client(client_failure(&broken))));
                 }
@@ -171,7 +171,7 @@ impl Exchange {
         response.state.interim = true;
         // What is waited for has its own time again; that of an upload is set by its next look.
         response.state.stage = None;
-        let by = self.limits.response_deadline(response.began.tick());
+        let by = self.limits.response_deadline(response.sent);
         self.client.deadline.set(by);
         Ok(())
     }

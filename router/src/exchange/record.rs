@@ -46,7 +46,6 @@ impl End {
 pub(super) struct Record {
     began: Moment,
     pub(super) began_unix_nanos: u64,
-    pub(super) responded_unix_nanos: u64,
     id: [u8; 36],
     /// The endpoint tried last.
     pub(super) endpoint: Option<Arc<Endpoint>>,
@@ -92,7 +91,6 @@ impl Record {
         Self {
             began,
             began_unix_nanos: worker.clock.unix_nanos(began),
-            responded_unix_nanos: 0,
             id,
             endpoint: None,
             request_bytes: 0,
@@ -131,7 +129,7 @@ impl Record {
         self.began.tick()
     }
 
-    /// The head is complete. The first attempt begins: not earlier, had the head to be waited for.
+    /// The head is complete. If we waited for it, the first attempt begins now, not at the first byte.
     pub(super) fn head_complete(&mut self, worker: &Worker) {
         if !self.waited.get().is_zero() {
             self.attempt_began = worker.now();
@@ -199,17 +197,17 @@ impl Record {
         }
     }
 
-    /// The head of the response is complete, in these bytes.
+    /// The head of the response is complete, in these bytes. Returns the time in nanoseconds since 1970.
     pub(super) fn responded(
         &mut self,
         worker: &Worker,
+        ejection: Duration,
         response: &Response<Begun>,
         received: &[u8],
-    ) {
+    ) -> u64 {
         let now = worker.now();
         self.trying = false;
         self.status = Some(response.head().status);
-        self.responded_unix_nanos = worker.clock.unix_nanos(now);
         let took = now.since(response.began);
         if worker.log.borrow().wanted() || worker.shared.watch.wanted() {
             let error = response.head().fields(received).named("X-Cf-RouterError");
@@ -217,15 +215,11 @@ impl Record {
                 .push_str(&String::from_utf8_lossy(error.unwrap_or_default()));
         }
         self.backend_time = Some(took);
-        if let Some(endpoint) = &self.endpoint {
-            let ejection = worker.settings().backend.ejection;
-            if let Some(left_out) = endpoint.stats().recovery_line(ejection, now.tick()) {
-                tracing::info!(
-                    endpoint = endpoint.address(),
-                    left_out,
-                    "endpoint-recovered"
-                );
-            }
+        if let Some(endpoint) = &self.endpoint
+            && let Some(left_out) = endpoint.stats().recovery_line(ejection, now.tick())
+        {
+            let endpoint = endpoint.address();
+            tracing::info!(endpoint, left_out, "endpoint-recovered");
         }
         if worker.shared.watch.wanted()
             && let Some(endpoint) = &self.endpoint
@@ -239,19 +233,18 @@ impl Record {
                 reused,
             });
         }
+        worker.clock.unix_nanos(now)
     }
 
     /// The router answers in a backend's place.
     pub(super) fn failed(&mut self, worker: &Worker, failure: &Failure, answer: &Answer) {
         self.status = Some(answer.status);
         self.router_error = failure.logged().into_owned();
-        // The attempt that came to nothing is no time of the router's either.
-        let tried = match self.backend_time.take() {
-            None if self.trying => worker.now().since(self.attempt_began),
-            took => took.unwrap_or_default(),
-        };
-        *self.waited.get_mut() += tried;
-        self.trying = false;
+        if self.trying {
+            // The attempt that came to nothing is no time of the router's either.
+            *self.waited.get_mut() += worker.now().since(self.attempt_began);
+            self.trying = false;
+        }
         if *failure == Failure::ClientGone {
             self.end = End::ClientGone;
         }

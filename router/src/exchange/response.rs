@@ -28,6 +28,8 @@ pub(super) struct Response<State> {
     pub(super) keep: bool,
     /// When the attempt began.
     pub(super) began: Moment,
+    /// When the request was sent, but for a body that followed.
+    pub(super) sent: Tick,
     pub(super) state: State,
 }
 
@@ -78,6 +80,7 @@ impl Response<Awaited> {
             continue_due: self.continue_due,
             keep: self.keep,
             began: self.began,
+            sent: self.sent,
             state: Begun {
                 endpoint,
                 _in_flight: in_flight,
@@ -102,7 +105,7 @@ impl Response<Awaited> {
         let reached = match &self.upload {
             _ if self.state.interim || self.received.is_some() => Reached::Response,
             Upload::Done => Reached::Head,
-            Upload::Underway(_) | Upload::Refused { .. } => Reached::Body,
+            Upload::Underway(_) | Upload::Abandoned { .. } => Reached::Body,
         };
         NoResponse::Endpoint(Attempt {
             fault,

@@ -14,8 +14,8 @@ use super::request::Request;
 use crate::config::settings::Settings;
 use crate::worker::Worker;
 
-/// Lookups between two that are timed.
-const TIMED: u64 = 64;
+/// One lookup in so many is timed.
+const ONE_TIMED_IN: u64 = 64;
 
 /// An endpoint for one attempt.
 #[derive(Debug)]
@@ -41,7 +41,12 @@ pub(super) fn select(
 ) -> Result<Selected, Failure> {
     let entropy = worker.entropy();
     let table = worker.shared.routes.load();
-    let found = lookup(worker, &table, request, entropy.is_multiple_of(TIMED));
+    let found = lookup(
+        worker,
+        &table,
+        request,
+        entropy.is_multiple_of(ONE_TIMED_IN),
+    );
     let policy = found.and_then(|pool| pool.policy());
     let limits = ExchangeLimits::new(settings, policy, request.head(), began);
     if request

@@ -45,8 +45,8 @@ impl Exchange {
             connection: Connection::Upgrades,
         };
         let bytes = received.as_ref().map_or(&[][..], Buffer::filled);
-        self.record.responded(&self.worker, response, bytes);
-        let mut draft = self.prepare_response(response, bytes, passage);
+        let now_unix = self.responded(response, bytes);
+        let mut draft = self.prepare_response(response, bytes, passage, now_unix);
         self.client.answered.set(true);
         self.record.sends_head(draft.len());
         let (socket, deadline) = (&self.client.socket, &self.client.deadline);
@@ -94,7 +94,7 @@ impl Exchange {
     /// Moves bytes both ways until the tunnel ends.
     async fn join(&self, tunnel: &mut Tunnel, response: &Response<Begun>) -> Ended {
         let (client, worker) = (&self.client, &self.worker);
-        let times = worker.settings().client.connection.tunnel;
+        let times = self.settings.client.connection.tunnel;
         client.deadline.clear();
         let mut stage = None;
         let joined = poll_fn(|cx| {

@@ -26,7 +26,7 @@ pub(super) enum Upload {
     /// Some of it is to come.
     Underway(Box<Relay>),
     /// The backend took no more of it than this; its response may still come.
-    Refused {
+    Abandoned {
         /// Bytes of payload that were taken from the client beyond those that came with the head.
         moved: u64,
     },
@@ -67,13 +67,13 @@ impl Upload {
         match self {
             Self::Done => true,
             Self::Underway(relay) => relay.is_done(),
-            Self::Refused { .. } => false,
+            Self::Abandoned { .. } => false,
         }
     }
 
     /// Whether nothing more of it is read, so that what comes from the client is something else.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Refused { .. }) || self.is_whole()
+        matches!(self, Self::Abandoned { .. }) || self.is_whole()
     }
 
     /// Bytes of payload that were taken from the client beyond those that came with the head.
@@ -81,14 +81,14 @@ impl Upload {
         match self {
             Self::Done => 0,
             Self::Underway(relay) => relay.moved(),
-            Self::Refused { moved } => *moved,
+            Self::Abandoned { moved } => *moved,
         }
     }
 
     /// The backend takes no more of it.
-    pub(super) fn refuse(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let moved = self.moved();
-        *self = Self::Refused { moved };
+        *self = Self::Abandoned { moved };
     }
 }
 
@@ -173,7 +173,7 @@ impl Exchange {
     pub(super) async fn finish_upload(&self, response: &mut Response<Begun>) {
         if response.continue_due.is_some() && response.upload.moved() == 0 {
             // It has its answer, and sends nothing any more.
-            return response.upload.refuse();
+            return response.upload.abandon();
         }
         let Response { upload, socket, .. } = response;
         let Upload::Underway(relay) = upload else {
@@ -211,7 +211,7 @@ impl Exchange {
             Poll::Pending
         });
         if !self.waiting(taken).await {
-            upload.refuse();
+            upload.abandon();
         }
     }
 }

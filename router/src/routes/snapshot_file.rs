@@ -29,9 +29,8 @@ pub struct Restored {
 
 /// Puts the routes that `file` holds into `registry`.
 ///
-/// A file that is missing is no trouble; one that cannot be read, or not to its end, is logged, and
-/// what could be read serves. From a file older than `max_age` only TLS endpoints are taken, and none
-/// that is a listener of this router.
+/// A missing file is fine. One that cannot be read to its end is logged, and what could be read serves.
+/// From a file older than `max_age` only TLS endpoints are taken. No listener of this router is taken.
 pub fn restore(
     file: &Path,
     max_age: Duration,
@@ -95,8 +94,8 @@ pub struct SnapshotFile {
 }
 
 impl SnapshotFile {
-    /// A file that holds the table of generation `held`: it was read from there, if it was
-    /// anywhere, and to write it again would make it look younger than it is.
+    /// Keeps the table in `file`, which holds that of generation `held` already. That one is not
+    /// written again: the file would look younger than what it holds.
     pub fn new(file: PathBuf, max_age: Duration, held: u64, outlets: &Outlets) -> Self {
         Self {
             file,

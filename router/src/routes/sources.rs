@@ -9,7 +9,7 @@ use router_core::endpoint::Origin;
 use router_core::own_listeners::OwnListeners;
 use router_core::registry::{Command, Registry, RegistryConfig};
 
-use crate::config::{Config, StaticRoute, leads_back, route_keys};
+use crate::config::{Config, StaticRoute, leads_back, lookup_keys};
 use crate::io::clock::Clock;
 use crate::routes::registrar::{Orders, Outlets, Registrar, RegistrarError, RegistrarSettings};
 use crate::routes::snapshot_file::{self, SnapshotFile};
@@ -70,7 +70,7 @@ impl RouteSources {
             registry.apply(command, clock.now());
         };
         replace(Origin::Static, ours);
-        let taken = Taken::new(ArcSwap::from_pointee(route_keys(&config.routes).collect()));
+        let taken = Taken::new(ArcSwap::from_pointee(lookup_keys(&config.routes).collect()));
         let follow = |file| RoutesFile::new(file, Arc::clone(&taken)).with_own(own.clone());
         let mut routes_file = config.routes_file.clone().map(follow);
         if let Some(routes) = routes_file.as_mut().and_then(RoutesFile::changed) {
@@ -82,7 +82,7 @@ impl RouteSources {
         if let Some(file) = &snapshot {
             let max_age = config.snapshot.max_age;
             let restored = snapshot_file::restore(file, max_age, own, &mut registry, clock.now());
-            // A part of the routes would answer the rest with 404.
+            // With a partial snapshot the router stays unhealthy: missing routes would answer 404.
             if restored.whole && restored.endpoints > 0 {
                 outlets.health.snapshot_loaded();
             }
@@ -117,7 +117,7 @@ impl RouteSources {
         if let Some(back) = leads_back(routes, &self.own) {
             return Err(RouteSourcesError::StaticRoute(back));
         }
-        self.taken.store(Arc::new(route_keys(routes).collect()));
+        self.taken.store(Arc::new(lookup_keys(routes).collect()));
         self.registrar.orders().replace(Origin::Static, claims);
         Ok(())
     }

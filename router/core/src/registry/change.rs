@@ -59,7 +59,7 @@ pub enum Removal {
     /// Somebody else answers at its address.
     WrongIdentity,
     /// The operator took it out of a file.
-    Withdrawn,
+    RemovedByOperator,
 }
 
 impl Removal {
@@ -69,7 +69,7 @@ impl Removal {
             Self::Unregistered => "unregistered",
             Self::Stale => "stale",
             Self::WrongIdentity => "wrong_identity",
-            Self::Withdrawn => "withdrawn",
+            Self::RemovedByOperator => "removed_by_operator",
         }
     }
 }

@@ -490,7 +490,7 @@ fn the_operators_routes_belong_to_the_operator() {
     assert_eq!(registry.routes(), ["a.test=x"]);
     assert_eq!(
         names(&registry.files(Origin::Static, vec![])),
-        ["withdrawn", "route-"]
+        ["removed_by_operator", "route-"]
     );
 }
 

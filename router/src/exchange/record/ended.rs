@@ -12,7 +12,7 @@ use crate::exchange::Exchange;
 
 impl Exchange {
     /// Counts the exchange, logs it, and shows it to those who watch.
-    pub(in crate::exchange) fn log(&mut self) {
+    pub(in crate::exchange) fn finish_record(&mut self) {
         let (record, worker) = (&self.record, &self.worker);
         let total = worker.now().since(record.began);
         let gorouter_time = record.own_time(total);
@@ -24,7 +24,7 @@ impl Exchange {
         if !log.wanted() && !watched {
             return;
         }
-        let names = &worker.settings().extra_headers_to_log;
+        let names = &self.settings.extra_headers_to_log;
         let fields = self.request.fields();
         // Usually there are none, and nothing is made ready for them.
         let mut places;

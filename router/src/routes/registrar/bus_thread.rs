@@ -1,4 +1,4 @@
-//! The thread that the reader runs on, and that has another one when it ends.
+//! The thread that the reader runs on. It starts another reader when one ends.
 
 use std::io;
 use std::panic::AssertUnwindSafe;

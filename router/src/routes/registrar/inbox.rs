@@ -25,7 +25,7 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     work: Condvar,
     room: Notify,
-    emptied: Notify,
+    writer_lost: Notify,
     /// Whether the writer is idle.
     pub(super) epoch: WriterEpoch,
 }
@@ -34,7 +34,7 @@ pub(super) struct Inbox {
 struct State {
     notices: Queue,
     bus: BusNews,
-    files: Vec<(Origin, Vec<Registration>)>,
+    operator_routes: Vec<(Origin, Vec<Registration>)>,
     wrong_identities: Vec<(RouteKey, Arc<Endpoint>)>,
     stopping: bool,
     /// The writer sleeps, and must be woken.
@@ -57,7 +57,7 @@ pub(super) struct BusNews {
 pub(super) struct Work {
     pub(super) notices: Batch,
     pub(super) bus: BusNews,
-    pub(super) files: Vec<(Origin, Vec<Registration>)>,
+    pub(super) operator_routes: Vec<(Origin, Vec<Registration>)>,
     pub(super) wrong_identities: Vec<(RouteKey, Arc<Endpoint>)>,
     pub(super) stopping: bool,
     /// To be handed back to [`WriterEpoch::end`].
@@ -70,7 +70,7 @@ impl Default for Inbox {
             state: Mutex::new(State {
                 notices: Queue::default(),
                 bus: BusNews::default(),
-                files: Vec::new(),
+                operator_routes: Vec::new(),
                 wrong_identities: Vec::new(),
                 stopping: false,
                 sleeping: false,
@@ -78,7 +78,7 @@ impl Default for Inbox {
             }),
             work: Condvar::new(),
             room: Notify::new(),
-            emptied: Notify::new(),
+            writer_lost: Notify::new(),
             epoch: WriterEpoch::default(),
         }
     }
@@ -137,8 +137,8 @@ impl Inbox {
 
     pub(super) fn replace(&self, origin: Origin, routes: Vec<Registration>) {
         let mut state = self.lock();
-        state.files.retain(|(other, _)| *other != origin);
-        state.files.push((origin, routes));
+        state.operator_routes.retain(|(other, _)| *other != origin);
+        state.operator_routes.push((origin, routes));
         self.wake(state);
     }
 
@@ -172,7 +172,7 @@ impl Inbox {
         let work = Work {
             notices: state.notices.take(),
             bus: std::mem::take(&mut state.bus),
-            files: std::mem::take(&mut state.files),
+            operator_routes: std::mem::take(&mut state.operator_routes),
             wrong_identities: std::mem::take(&mut state.wrong_identities),
             stopping: state.stopping,
             offered: self.epoch.offered(),
@@ -193,12 +193,12 @@ impl Inbox {
         };
         self.epoch.abandon();
         drop(state);
-        self.emptied.notify_one();
+        self.writer_lost.notify_one();
     }
 
     /// Waits until a writer is lost.
-    pub(super) async fn emptied(&self) {
-        self.emptied.notified().await;
+    pub(super) async fn writer_lost(&self) {
+        self.writer_lost.notified().await;
     }
 
     /// Waits for a while, and returns whether it is time to stop.
@@ -236,7 +236,7 @@ impl State {
     fn is_idle(&self) -> bool {
         self.notices.is_empty()
             && !(self.bus.lost || self.bus.back)
-            && self.files.is_empty()
+            && self.operator_routes.is_empty()
             && self.wrong_identities.is_empty()
             && !self.stopping
     }

@@ -256,7 +256,7 @@ impl Reader {
                 () = sleep_until(link.start_at.unwrap_or(link.remind_at)) => {
                     self.wake(&mut link).await;
                 }
-                () = self.inbox.emptied() => self.hear_again(&mut link),
+                () = self.inbox.writer_lost() => self.hear_again(&mut link),
             }
         }
     }

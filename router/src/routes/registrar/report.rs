@@ -90,7 +90,7 @@ fn log_removal(key: &RouteKey, endpoint: &Endpoint, why: Removal) {
             reason = why.name(),
             "prune-failed-endpoint"
         ),
-        Removal::Unregistered | Removal::Withdrawn => tracing::info!(
+        Removal::Unregistered | Removal::RemovedByOperator => tracing::info!(
             uri = %key,
             backend = endpoint.address(),
             reason = why.name(),

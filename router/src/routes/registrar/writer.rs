@@ -99,7 +99,7 @@ impl Writer {
 
     fn apply(&mut self, work: Work) {
         let now = (self.now)();
-        for (origin, registrations) in work.files {
+        for (origin, registrations) in work.operator_routes {
             let command = Command::ReplaceStatic {
                 origin,
                 registrations,
@@ -143,7 +143,7 @@ impl Writer {
         let unix = unix.unwrap_or_default();
         for known in self.known_at.drain(..) {
             let known = Duration::from_nanos(known.unsigned_abs());
-            // Clocks differ: an endpoint is never routable before it is known.
+            // Clock skew can make this negative; it counts as zero.
             let latency = unix.saturating_sub(known);
             metrics.registry.routable_after(latency);
         }
