@@ -28,17 +28,20 @@ mod users;
 mod variables;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::Request;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http;
 use axum::http::uri::{PathAndQuery, Uri};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
 
 use self::answer::Refusal;
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
+use crate::figures::Answers;
 use crate::output::KeptOutput;
 use crate::storage::Storage;
 use crate::token_server::TokenServer;
@@ -47,6 +50,8 @@ use controller_core::fault::Fault;
 
 /// Bytes of a body, but for those of uploads.
 const BODY: usize = 1 << 20;
+/// How long an answer may take, but for those to uploads and downloads.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// What every handler may use.
 #[derive(Debug)]
@@ -65,6 +70,8 @@ pub struct Api {
     pub(crate) output: KeptOutput,
     /// What runs, and what shall run.
     pub(crate) dispatch: Dispatch,
+    /// How requests were answered.
+    pub(crate) answers: Answers,
 }
 
 /// One [`Api`] for all handlers.
@@ -86,25 +93,45 @@ pub(crate) fn router(api: Shared) -> Router {
         .merge(app_actions::routes())
         .merge(variables::routes())
         .merge(processes::routes())
-        .merge(packages::routes(package))
+        .merge(packages::routes())
         .merge(builds::routes())
         .merge(droplets::routes())
         .merge(manifests::routes())
         .merge(events::routes())
         .merge(log_cache::routes())
-        .merge(staging::routes())
         .merge(jobs::routes())
         .merge(empty::routes())
         .merge(crate::token_server::routes())
+        .layer(from_fn(in_time))
+        .merge(packages::uploads(package))
+        .merge(staging::routes())
         .fallback(async || Refusal(Fault::UnknownRequest))
         .method_not_allowed_fallback(async || Refusal(Fault::UnknownRequest))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(map_response(answer::with_request_id))
+        .layer(from_fn_with_state(Shared::clone(&api), counted))
         .with_state(api)
 }
 
+/// Gives up an answer that takes too long. Whatever it was about to change is not changed.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let fault = Fault::Unavailable("The request took too long".to_owned());
+        Refusal(fault).into_response()
+    })
+}
+
+/// Counts an answer and its time.
+async fn counted(State(api): State<Shared>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let answer = next.run(request).await;
+    api.answers.add(answer.status(), began.elapsed());
+    answer
+}
+
 /// Takes the slashes away that some clients put at the beginning and the end of a path.
-pub(crate) fn plain_path<B>(mut request: Request<B>) -> Request<B> {
+pub(crate) fn plain_path<B>(mut request: http::Request<B>) -> http::Request<B> {
     let path = request.uri().path();
     let plain = path.trim_start_matches('/').trim_end_matches('/');
     if plain.len() + 1 == path.len() || path == "/" {

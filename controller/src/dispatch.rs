@@ -63,6 +63,17 @@ struct Known {
     short: BTreeMap<String, String>,
 }
 
+/// How many there are of what the worker knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DispatchCounts {
+    /// DEAs that advertise.
+    pub(crate) deas: u64,
+    /// Builds that are being staged.
+    pub(crate) staging: u64,
+    /// Processes of which an instance finds no place.
+    pub(crate) waiting: u64,
+}
+
 /// A change of what shall run, from before it is written until it is told.
 #[derive(Debug)]
 pub(crate) struct Intent<'a> {
@@ -184,10 +195,16 @@ impl Dispatch {
         self.known().short.get(process).cloned()
     }
 
-    /// How many DEAs there are.
-    pub(crate) fn deas(&self) -> usize {
+    /// Counts what is known.
+    pub(crate) fn counts(&self) -> DispatchCounts {
         let now = self.tick();
-        self.known().pool.count(now)
+        let known = self.known();
+        let count = |many| u64::try_from(many).unwrap_or(u64::MAX);
+        DispatchCounts {
+            deas: count(known.pool.count(now)),
+            staging: count(known.staging.len()),
+            waiting: count(known.short.len()),
+        }
     }
 
     /// Writes a line of ours among those of an app.

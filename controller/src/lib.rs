@@ -7,6 +7,7 @@ mod bootstrap;
 mod clock;
 pub mod config;
 mod dispatch;
+mod figures;
 mod listen;
 mod output;
 mod package_zip;

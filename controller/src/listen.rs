@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tower_http::timeout::TimeoutBody;
 
 use crate::api::plain_path;
 
@@ -24,6 +25,8 @@ const CONNECTIONS: usize = 1024;
 const HEAD_BYTES: usize = 64 * 1024;
 /// For a whole head, and between requests.
 const HEAD: Duration = Duration::from_secs(75);
+/// Between two parts of a body.
+const STALL: Duration = Duration::from_secs(30);
 /// After an accept that failed, so that a lack of descriptors is not met by a busy loop.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router) {
         stream.set_nodelay(true).unwrap_or_default();
         let app = TowerToHyperService::new(app.clone());
         let service = service_fn(move |request: Request<Incoming>| {
+            let request = request.map(|body| TimeoutBody::new(STALL, body));
             let answer = hyper::service::Service::call(&app, plain_path(request));
             async move { answer.await as Result<Response, std::convert::Infallible> }
         });

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bus::{Bus, Hub};
 use component::admin::{Auth, basics, serve_listener};
 use component::announce::{Identity, announce};
-use component::exposition::Exposition;
 use component::orders::{Order, Orders};
 use component::program::Started;
 use component::tasks::Tasks;
@@ -23,6 +22,7 @@ use crate::bootstrap::bootstrap;
 use crate::clock::now;
 use crate::config::{Config, DELIVERIES};
 use crate::dispatch::{self, Dispatch};
+use crate::figures::{self, Answers};
 use crate::listen;
 use crate::output::KeptOutput;
 use crate::storage::Storage;
@@ -60,7 +60,8 @@ pub async fn serve(started: Started<Config>, mut orders: Orders) -> Result<(), B
     dispatch::settle(&api).await;
     let mut tasks = Tasks::new();
     let auth = Arc::new(Auth::new(api.config.admin_user.as_ref()));
-    let figures = || Exposition::default().into_text();
+    let counted = Arc::clone(&api);
+    let figures = move || figures::exposition(&counted);
     let app = basics(auth, Arc::new(|| None), started.log_level, figures);
     tasks.spawn("admin", serve_listener(admin, app));
     tasks.spawn("api", listen::serve(listener, router(Arc::clone(&api))));
@@ -100,6 +101,7 @@ async fn open(config: Config, bus: Bus) -> Result<Api, Box<dyn Error>> {
         blobs: Blobs::open(&config.data.join("blobs"))?,
         output: KeptOutput::default(),
         dispatch: Dispatch::new(bus),
+        answers: Answers::default(),
         config,
         storage,
         tokens,

@@ -28,6 +28,24 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl Refusal {
+    /// What a body names and its sender cannot see is a mistake in the body: `mistake`. Other refusals
+    /// stay as they are.
+    pub(crate) fn in_body(self, mistake: Fault) -> Self {
+        match self.0 {
+            Fault::NotFound(_) => Self(mistake),
+            _ => self,
+        }
+    }
+
+    /// [`in_body`](Self::in_body) in the usual words.
+    pub(crate) fn named_in_body(self, what: &str) -> Self {
+        self.in_body(Fault::unprocessable(format!(
+            "Invalid {what}. Ensure that the {what} exists and you have access to it."
+        )))
+    }
+}
+
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self(fault)

@@ -232,11 +232,7 @@ async fn show(call: Call, Path(guid): Path<String>) -> Answer {
 async fn create(call: Call, Body(asked): Body<AppRequest>) -> Answer {
     let space = asked.relationships.space.required("space")?;
     let found = call.space(space, Action::ReadSpace).await;
-    let space = found.map_err(|_| {
-        Fault::unprocessable(
-            "Invalid space. Ensure that the space exists and you have access to it.",
-        )
-    })?;
+    let space = found.map_err(|refusal| refusal.named_in_body("space"))?;
     let place = place_of(&space.organization_guid, &space.guid);
     call.check(Action::WriteApp, place, "Space")?;
     let (buildpacks, stack) = call.lifecycle(asked.lifecycle)?;

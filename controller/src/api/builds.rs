@@ -170,11 +170,10 @@ async fn create(call: Call, Body(asked): Body<BuildRequest>) -> Answer {
 async fn package(call: &Call, asked: Option<Guid>) -> Result<PackageRow, Refusal> {
     let asked = asked.ok_or_else(|| Fault::unprocessable("Package guid must be given"))?;
     let found = call.package(&asked.guid, Action::WriteApp).await;
-    let package = found.map_err(|Refusal(fault)| match fault {
-        Fault::NotFound(_) => Fault::unprocessable(
+    let package = found.map_err(|refusal| {
+        refusal.in_body(Fault::unprocessable(
             "Unable to use package. Ensure that the package exists and you have access to it.",
-        ),
-        other => other,
+        ))
     })?;
     if package.state != "READY" {
         return Err(Fault::PackageNotReady.into());

@@ -97,9 +97,10 @@ async fn create(call: Call, Body(asked): Body<DomainRequest>) -> Answer {
     match &organization {
         None => call.check(Action::AdministerDomains, Place::Platform, "Domain")?,
         Some(organization) => {
-            let row = call
+            let found = call
                 .organization(&organization.guid, Action::ReadOrganization)
-                .await?;
+                .await;
+            let row = found.map_err(|refusal| refusal.named_in_body("organization"))?;
             let place = Place::Organization(&row.guid);
             call.check(Action::WritePrivateDomain, place, "Domain")?;
         }

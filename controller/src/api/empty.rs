@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
+use axum::routing::{any, get};
 use controller_core::fault::Fault;
 use serde::Serialize;
 use serde_json::Value;
@@ -65,12 +65,10 @@ pub(super) fn routes() -> Router<Shared> {
         );
     for (name, things) in LISTS {
         let refused = async move |_call: Call| -> Answer { Err(Refusal(Fault::Unserved(things))) };
+        let all = get(async |call: Call| list(&call)).fallback(refused);
         routes = routes
-            .route(
-                &format!("/v3/{name}"),
-                get(async |call: Call| list(&call)).post(refused),
-            )
-            .route(&format!("/v3/{name}/{{guid}}"), get(missing));
+            .route(&format!("/v3/{name}"), all)
+            .route(&format!("/v3/{name}/{{*one}}"), any(missing));
     }
     routes
 }

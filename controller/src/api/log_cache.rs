@@ -37,6 +37,6 @@ async fn read(call: Call, Path(guid): Path<String>, RawQuery(query): RawQuery) -
     let app = call.app(&guid, Action::ReadOutput).await?;
     let dispatch = &call.api.dispatch;
     let output = &call.api.output;
-    let deas = dispatch.deas();
+    let deas = usize::try_from(dispatch.counts().deas).unwrap_or(usize::MAX);
     ok(output.read(&app.guid, asked, &dispatch.bus, deas).await)
 }

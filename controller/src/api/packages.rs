@@ -30,22 +30,23 @@ use crate::storage::{Listing, PackageRow, Storage, StorageError};
 /// Bytes of the part `resources`.
 const RESOURCES: usize = 1 << 20;
 
-/// What is answered of packages. An upload may have `limit` bytes.
-pub(super) fn routes(limit: u64) -> Router<Shared> {
-    const ONE: &str = "/v3/packages/{guid}";
+/// What is answered of packages.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/v3/packages", get(list).post(create))
+        .route("/v3/packages/{guid}", get(show))
+        .route("/v3/apps/{guid}/packages", get(of_app))
+        .route("/v3/resource_matches", post(matches))
+}
+
+/// Where packages are uploaded, `limit` bytes at most.
+pub(super) fn uploads(limit: u64) -> Router<Shared> {
     // The bits themselves are counted as they arrive.
     let whole = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(2 * RESOURCES);
-    Router::new()
-        .route("/v3/packages", get(list).post(create))
-        .route(ONE, get(show))
-        .route(
-            &format!("{ONE}/upload"),
-            post(upload).layer(DefaultBodyLimit::max(whole)),
-        )
-        .route("/v3/apps/{guid}/packages", get(of_app))
-        .route("/v3/resource_matches", post(matches))
+    let limit = DefaultBodyLimit::max(whole);
+    Router::new().route("/v3/packages/{guid}/upload", post(upload).layer(limit))
 }
 
 /// A package.

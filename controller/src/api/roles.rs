@@ -130,10 +130,12 @@ async fn create(call: Call, Body(asked): Body<RoleRequest>) -> Answer {
     let relations = &asked.relationships;
     let ground = if role.is_in_space() {
         let guid = relations.space.required("space")?;
-        Ground::Space(call.space(guid, Action::ReadSpace).await?)
+        let found = call.space(guid, Action::ReadSpace).await;
+        Ground::Space(found.map_err(|refusal| refusal.named_in_body("space"))?)
     } else {
         let guid = relations.organization.required("organization")?;
-        Ground::Organization(call.organization(guid, Action::ReadOrganization).await?)
+        let found = call.organization(guid, Action::ReadOrganization).await;
+        Ground::Organization(found.map_err(|refusal| refusal.named_in_body("organization"))?)
     };
     check(&call, &ground)?;
     let user = user(&call, &relations.user.data).await?;
@@ -183,7 +185,7 @@ fn check(call: &Call, ground: &Ground) -> Result<(), Fault> {
 
 /// The role of that guid, if the caller can see what it is for.
 async fn role(call: &Call, guid: &str) -> Result<(RoleRow, Ground), Refusal> {
-    let missing = || Refusal(Fault::NotFound("Role"));
+    let missing = || Fault::NotFound("Role");
     let found: Option<RoleRow> = call.api.storage.find(&RoleRow::LISTING, guid).await?;
     let row = found.ok_or_else(missing)?;
     let ground = match (&row.organization_guid, &row.space_guid) {
@@ -192,9 +194,10 @@ async fn role(call: &Call, guid: &str) -> Result<(RoleRow, Ground), Refusal> {
             .await
             .map(Ground::Organization),
         (None, Some(guid)) => call.space(guid, Action::ReadSpace).await.map(Ground::Space),
-        (None, None) => Err(missing()),
+        (None, None) => Err(missing().into()),
     };
-    Ok((row, ground.map_err(|_| missing())?))
+    // That what it is for is not seen must not tell that there is a role.
+    Ok((row, ground.map_err(|refusal| refusal.in_body(missing()))?))
 }
 
 /// The user who is meant. A name that several origins have needs its origin.

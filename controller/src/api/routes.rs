@@ -135,18 +135,13 @@ async fn answer(call: &Call, row: &RouteRow) -> Answer {
 }
 
 async fn create(call: Call, Body(asked): Body<RouteRequest>) -> Answer {
-    let invalid = |what: &str| {
-        let detail =
-            format!("Invalid {what}. Ensure that the {what} exists and you have access to it.");
-        Refusal(Fault::unprocessable(detail))
-    };
     let space = asked.relationships.space.required("space")?;
     let space = call.space(space, Action::ReadSpace).await;
-    let space = space.map_err(|_| invalid("space"))?;
+    let space = space.map_err(|refusal| refusal.named_in_body("space"))?;
     call.check(Action::WriteRoute, place(&space), "Space")?;
     let domain = asked.relationships.domain.required("domain")?;
     let domain = super::domains::domain(&call, domain).await;
-    let domain = domain.map_err(|_| invalid("domain"))?;
+    let domain = domain.map_err(|refusal| refusal.named_in_body("domain"))?;
     if asked.port.is_some() {
         return Err(
             Fault::unprocessable("Ports are not supported for domains of protocol 'http'").into(),

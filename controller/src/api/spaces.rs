@@ -123,12 +123,11 @@ async fn show(call: Call, Path(guid): Path<String>) -> Answer {
 
 async fn create(call: Call, Body(asked): Body<SpaceRequest>) -> Answer {
     let guid = asked.relationships.organization.required("organization")?;
-    // One that is not seen is as good as none.
     let found = call.organization(guid, Action::ReadOrganization).await;
-    let organization = found.map_err(|_| {
-        Fault::unprocessable(
+    let organization = found.map_err(|refusal| {
+        refusal.in_body(Fault::unprocessable(
             "Invalid organization. Ensure the organization exists and you have access to it.",
-        )
+        ))
     })?;
     let place = Place::Organization(&organization.guid);
     call.check(Action::AdministerSpaces, place, "Organization")?;

@@ -149,19 +149,32 @@ fn lists_of_what_there_is_none_of_are_empty() {
             let all: Vec<Value> = session.list(&format!("/v3/{path}"), &[]).await.unwrap();
             assert!(all.is_empty(), "{path}");
         }
-        let bad = refusal(
-            &mut session,
-            Method::POST,
-            "/v3/service_instances",
-            json!({}),
-        )
-        .await;
-        assert_eq!(bad.status, 422);
-        assert!(
-            bad.detail().contains("Service instances are not supported"),
-            "{}",
-            bad.detail()
-        );
+        for (method, path, status, words) in [
+            (
+                Method::POST,
+                "service_instances",
+                422,
+                "Service instances are not supported",
+            ),
+            (
+                Method::DELETE,
+                "deployments",
+                422,
+                "Deployments are not supported",
+            ),
+            (Method::PATCH, "tasks/one", 404, "Resource not found"),
+            (
+                Method::POST,
+                "deployments/one/actions/cancel",
+                404,
+                "Resource not found",
+            ),
+        ] {
+            let path = format!("/v3/{path}");
+            let bad = refusal(&mut session, method, &path, json!({})).await;
+            assert_eq!(bad.status, status, "{path}");
+            assert!(bad.detail().contains(words), "{}", bad.detail());
+        }
         let flag: Value = session
             .get("/v3/feature_flags/service_instance_sharing", &[])
             .await

@@ -23,7 +23,7 @@ pub(crate) struct Cloud {
     pub(crate) session: Session,
     /// The guid of the space.
     pub(crate) space: String,
-    org: String,
+    pub(crate) org: String,
     /// The directory that is pushed.
     pub(crate) files: TempDir,
     program: Program,
@@ -62,7 +62,7 @@ impl Cloud {
         FakeDea::join(&mut self.tasks, "dea-1", port, staging).await
     }
 
-    /// A session of another user, with that role in the space.
+    /// A session of another user, with that role in the organization or in the space.
     pub(crate) async fn user(&mut self, name: &str, role: Option<&str>) -> Session {
         // There is no other way yet to make a user who can log in.
         let file = self.program.path("data/controller.db");
@@ -75,23 +75,9 @@ impl Cloud {
         copied.bind(name).execute(&mut database).await.unwrap();
         database.close().await.unwrap();
         if let Some(role) = role {
-            let space = &self.space;
-            let user = json!({"data": {"guid": name}});
-            for (role, place) in [
-                (
-                    "organization_user",
-                    json!({"user": user, "organization": {"data": {"guid": self.org}}}),
-                ),
-                (
-                    role,
-                    json!({"user": user, "space": {"data": {"guid": space}}}),
-                ),
-            ] {
-                let body = json!({"type": role, "relationships": place});
-                let given = self
-                    .session
-                    .change::<Value>(Method::POST, "/v3/roles", &body);
-                given.await.unwrap();
+            self.give(name, "organization_user").await;
+            if role != "organization_user" {
+                self.give(name, role).await;
             }
         }
         let mut session = Session::api(&format!("http://{}", self.listen))
@@ -99,6 +85,22 @@ impl Cloud {
             .unwrap();
         session.log_in(name, PASSWORD).await.unwrap();
         session
+    }
+
+    /// Gives a user a role.
+    async fn give(&mut self, user: &str, role: &str) {
+        let (kind, place) = match role.split_once('_') {
+            Some(("organization", _)) => ("organization", &self.org),
+            _ => ("space", &self.space),
+        };
+        let body = json!({"type": role, "relationships": {
+            "user": {"data": {"guid": user}},
+            kind: {"data": {"guid": place}},
+        }});
+        let given = self
+            .session
+            .change::<Value>(Method::POST, "/v3/roles", &body);
+        given.await.unwrap();
     }
 
     /// An access token of the administrator.

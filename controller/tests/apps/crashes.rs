@@ -109,6 +109,14 @@ fn what_finds_no_place_waits_for_one() {
             }
         };
         assert!(details.contains("insufficient resources"), "{details}");
+        let figures = cloud.process.ask("/metrics");
+        for sample in [
+            "controller_deas 1\n",
+            "controller_processes_waiting 1\n",
+            "{class=\"2xx\"} ",
+        ] {
+            assert!(figures.contains(sample), "{sample}: {figures}");
+        }
         let body = json!({"memory_in_mb": 512});
         session
             .change::<Value>(Method::POST, &path, &body)

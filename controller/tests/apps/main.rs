@@ -4,6 +4,8 @@
 mod cloud;
 mod crashes;
 mod fake_dea;
+mod permission;
+mod places;
 mod pushes;
 mod tenants;
 mod uploads;

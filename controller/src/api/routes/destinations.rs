@@ -144,7 +144,7 @@ async fn destination(
     let guid = &asked.app.guid;
     let missing = || Fault::unprocessable(format!("App(s) with guid(s) \"{guid}\" do not exist."));
     let app = call.app(guid, Action::ReadSpace).await;
-    let app = app.map_err(|_| missing())?;
+    let app = app.map_err(|refusal| refusal.in_body(missing()))?;
     if app.space_guid != route.space_guid {
         return Err(Fault::unprocessable(
             "Routes cannot be mapped to destinations in different spaces",
