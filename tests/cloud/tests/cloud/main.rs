@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod cloud;
+mod ends;
 
 use cf_driver::commands::{Push, recent_logs, scale, stop};
 
 use crate::cloud::{Cloud, LONG, sample};
+use crate::ends::the_controller_may_end_anywhere;
 
 #[tokio::test]
 async fn an_app_is_pushed_reached_scaled_and_deleted() {
@@ -15,6 +17,7 @@ async fn an_app_is_pushed_reached_scaled_and_deleted() {
     a_static_app_is_pushed(&mut cloud).await;
     it_is_scaled_and_stopped(&mut cloud).await;
     it_outlives_its_agent_and_its_bus(&mut cloud).await;
+    the_controller_may_end_anywhere(&mut cloud).await;
     it_is_deleted(&mut cloud).await;
 }
 
