@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
-use tests_kit::{NatsProgram, NatsServer, Process, Program, TempDir};
+use tests_kit::{NatsProgram, NatsServer, Process, Program, SmallDisk, TempDir};
 
 use crate::fake_dea::{FakeDea, Staging};
 
@@ -26,14 +26,15 @@ pub(crate) struct Cloud {
     pub(crate) org: String,
     /// The directory that is pushed.
     pub(crate) files: TempDir,
+    /// Where the controller has its data, if that is a disk of its own.
+    pub(crate) disk: Option<SmallDisk>,
     program: Program,
     listen: String,
 }
 
 impl Cloud {
-    async fn start(nats: &NatsProgram) -> Self {
+    async fn start(nats: &NatsProgram, program: Program, disk: Option<SmallDisk>) -> Self {
         let nats = NatsServer::start(nats);
-        let program = Program::new(env!("CARGO_BIN_EXE_controller"));
         let process = spawn(&program, nats.port(), "127.0.0.1:0");
         let listen = process.address().to_string();
         let session = log_in(&listen).await;
@@ -47,6 +48,7 @@ impl Cloud {
             space: String::new(),
             org: String::new(),
             files,
+            disk,
             program,
             listen,
         };
@@ -147,6 +149,28 @@ fn spawn(program: &Program, nats: u16, listen: &str) -> Process {
 
 /// Runs a test with a cloud of its own, if there is a nats-server.
 pub(crate) fn with_cloud<F: Future<Output = ()>>(what: &str, test: impl Fn(Cloud) -> F) {
+    let program = Program::new(env!("CARGO_BIN_EXE_controller"));
+    run(what, program, None, test);
+}
+
+/// As [`with_cloud`], the controller's disk having so many MiB, if one can be had.
+pub(crate) fn with_small_disk<F: Future<Output = ()>>(
+    what: &str,
+    mib: u32,
+    test: impl Fn(Cloud) -> F,
+) {
+    let program = Program::new(env!("CARGO_BIN_EXE_controller"));
+    if let Some(disk) = SmallDisk::mount(&program.path("data"), mib, what) {
+        run(what, program, Some(disk), test);
+    }
+}
+
+fn run<F: Future<Output = ()>>(
+    what: &str,
+    program: Program,
+    disk: Option<SmallDisk>,
+    test: impl Fn(Cloud) -> F,
+) {
     let Some(nats) = NatsProgram::all_for(what).pop() else {
         return;
     };
@@ -155,7 +179,7 @@ pub(crate) fn with_cloud<F: Future<Output = ()>>(what: &str, test: impl Fn(Cloud
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        let cloud = Cloud::start(&nats).await;
+        let cloud = Cloud::start(&nats, program, disk).await;
         test(cloud).await;
     });
 }

@@ -1,12 +1,14 @@
 //! Uploads that are not what they should be.
 
 use cf_driver::commands::Push;
+use cf_driver::fault::refused;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::cloud::{Cloud, with_cloud, zip};
+use crate::cloud::{Cloud, with_cloud, with_small_disk, zip};
+use crate::fake_dea::Staging;
 
 const BOUNDARY: &str = "b0undary";
 
@@ -97,5 +99,30 @@ fn an_upload_that_is_cut_leaves_no_package_that_is_ready() {
         assert_eq!(sent["state"], "READY");
         let again = cloud.session.upload::<Value>(&path, kind, whole).await;
         assert!(format!("{:#}", again.unwrap_err()).contains("only once"));
+    });
+}
+
+#[test]
+fn a_full_disk_fails_the_push_and_nothing_else() {
+    with_small_disk("a full disk", 32, async |mut cloud: Cloud| {
+        let dea = cloud.dea(Staging::Succeeds).await;
+        let space = cloud.space.clone();
+        let push = Push::new("quill", cloud.files.path());
+        let pushed = push.run(&mut cloud.session, &space).await.unwrap();
+        let app = pushed.summary.app.guid;
+        let disk = cloud.disk.take().unwrap();
+        disk.fill();
+        let failed = push.run(&mut cloud.session, &space).await.unwrap_err();
+        let refused = refused(&failed).unwrap_or_else(|| panic!("{failed:#}"));
+        assert_eq!(refused.status, 503, "{failed:#}");
+        assert_eq!(refused.errors[0].title, "CF-ServiceUnavailable");
+        // Who asks is answered, and what runs goes on.
+        let summary = cloud.session.app("quill", &space).await.unwrap();
+        assert_eq!(summary.web(), (1, 1));
+        assert_eq!(dea.indices(&app), [0]);
+        assert_eq!(dea.told.lock().unwrap().starts.len(), 1);
+        disk.make_room();
+        push.run(&mut cloud.session, &space).await.unwrap();
+        cloud.disk = Some(disk);
     });
 }

@@ -24,6 +24,7 @@ pub mod installed;
 pub mod load;
 pub mod nats;
 pub mod process;
+pub mod small_disk;
 pub mod tape;
 pub mod temp_dir;
 pub mod wire;
@@ -40,6 +41,7 @@ pub use installed::installed;
 pub use load::Load;
 pub use nats::{Behaviour, FakeNats, NatsClient, NatsProgram, NatsServer};
 pub use process::{Process, Program};
+pub use small_disk::SmallDisk;
 pub use temp_dir::TempDir;
 pub use wire::{End, Head};
 
