@@ -38,6 +38,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 
 use self::answer::Refusal;
+use self::links::Addresses;
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
@@ -58,6 +59,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub struct Api {
     /// The configuration.
     pub(crate) config: Config,
+    /// The addresses by which clients reach us.
+    pub(crate) addresses: Addresses,
     /// The database.
     pub(crate) storage: Storage,
     /// Who is who.

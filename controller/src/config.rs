@@ -12,6 +12,8 @@ use component::error_chain::error_chain;
 use component::secret::Secret;
 use component::yaml::{Item, Keys};
 
+use crate::api::links::Addresses;
+
 /// Messages that wait on the bus.
 pub(crate) const DELIVERIES: usize = 16_384;
 
@@ -60,6 +62,8 @@ pub struct TokenTimes {
     pub access: Duration,
     /// A refresh token.
     pub refresh: Duration,
+    /// How long a key signs access tokens.
+    pub signing_key: Duration,
 }
 
 /// What is made at the first start.
@@ -116,6 +120,7 @@ impl Default for Config {
             tokens: TokenTimes {
                 access: Duration::from_secs(600),
                 refresh: Duration::from_secs(30 * 86_400),
+                signing_key: Duration::from_secs(30 * 86_400),
             },
             bootstrap: Bootstrap {
                 user: "admin".to_owned(),
@@ -154,8 +159,8 @@ impl Item for EncryptionKey {
 }
 
 impl Config {
-    /// The hosts by which clients reach us.
-    pub(crate) fn trusted_hosts(&self) -> Vec<String> {
+    /// The addresses by which clients reach us.
+    pub(crate) fn addresses(&self) -> Addresses {
         let names = ["api", "login", "uaa", "log-cache"];
         let names = names.map(|name| format!("{name}.{}", self.domain));
         let port = self.listen.port();
@@ -164,11 +169,12 @@ impl Config {
             format!("localhost:{port}"),
             format!("127.0.0.1:{port}"),
         ];
-        names.into_iter().chain(direct).collect()
+        let hosts = names.into_iter().chain(direct).collect();
+        Addresses::new(hosts, &self.external_url())
     }
 
     /// The URL that clients are told who came by an address that is not ours.
-    pub(crate) fn external_url(&self) -> String {
+    fn external_url(&self) -> String {
         if self.url.is_empty() {
             format!("http://api.{}", self.domain)
         } else {
@@ -215,10 +221,18 @@ impl Config {
                     &mut tokens.access,
                 );
                 keys.key("refresh", "A refresh token.", &mut tokens.refresh);
+                keys.key(
+                    "signing_key",
+                    "How long a key signs access tokens; then it is replaced. An hour at least.",
+                    &mut tokens.signing_key,
+                );
             },
         );
         if self.tokens.access <= Duration::from_secs(60) {
             keys.fault("tokens", "an access token must be good for more than 60s");
+        }
+        if self.tokens.signing_key < Duration::from_secs(3_600) {
+            keys.fault("tokens", "a signing key must be used for an hour at least");
         }
     }
 

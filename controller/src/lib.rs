@@ -11,6 +11,7 @@ mod figures;
 mod listen;
 mod output;
 mod package_zip;
+mod reseal;
 pub mod server;
 pub mod storage;
 pub mod token_server;

@@ -25,6 +25,7 @@ use crate::dispatch::{self, Dispatch};
 use crate::figures::{self, Answers};
 use crate::listen;
 use crate::output::KeptOutput;
+use crate::reseal::reseal;
 use crate::storage::Storage;
 use crate::token_server::TokenServer;
 use crate::vault::Vault;
@@ -93,14 +94,15 @@ async fn open(config: Config, bus: Bus) -> Result<Api, Box<dyn Error>> {
     for reason in interrupted.entries() {
         storage.settle_jobs(&reason, now() - JOB_MEMORY).await?;
     }
-    let times = config.tokens;
-    let tokens = TokenServer::open(&storage, &vault, times.access, times.refresh).await?;
+    reseal(&storage, &vault).await?;
+    let tokens = TokenServer::open(&storage, &vault, config.tokens).await?;
     storage.settle_packages(now()).await?;
     storage.forget_events(now() - EVENT_MEMORY).await?;
     Ok(Api {
         blobs: Blobs::open(&config.data.join("blobs"))?,
         output: KeptOutput::default(),
         dispatch: Dispatch::new(bus),
+        addresses: config.addresses(),
         answers: Answers::default(),
         config,
         storage,
@@ -109,8 +111,12 @@ async fn open(config: Config, bus: Bus) -> Result<Api, Box<dyn Error>> {
     })
 }
 
-/// Listens to apps, and dispatches them.
+/// Replaces signing keys, listens to apps, and dispatches them.
 fn work(tasks: &mut Tasks, api: &Arc<Api>) {
+    let keeping = Arc::clone(api);
+    tasks.spawn("signing-keys", async move {
+        keeping.tokens.keep(&keeping.storage, &keeping.vault).await;
+    });
     let listening = Arc::clone(api);
     tasks.spawn("output", async move {
         if let Err(error) = listening.output.listen(&listening.dispatch.bus).await {

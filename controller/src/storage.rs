@@ -14,6 +14,7 @@ mod packages;
 mod processes;
 mod roles;
 mod routes;
+mod sealed;
 mod spaces;
 mod tokens;
 mod upsert;
@@ -43,7 +44,7 @@ pub(crate) use self::processes::ProcessRow;
 pub(crate) use self::roles::RoleRow;
 pub(crate) use self::routes::{DestinationRow, RouteRow};
 pub(crate) use self::spaces::SpaceRow;
-pub(crate) use self::tokens::RefreshToken;
+pub(crate) use self::tokens::{RefreshToken, SigningKeyRow};
 pub(crate) use self::users::UserRow;
 
 /// Connections that read at the same time.

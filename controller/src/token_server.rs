@@ -6,18 +6,19 @@ mod oauth_fault;
 mod passwords;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use component::tick::Tick;
 use controller_core::backoff::Backoff;
 use controller_core::claims::Claims;
 use controller_core::fault::Fault;
+use controller_core::signing::KeyTimes;
 use thiserror::Error;
 use tokio::time::Instant;
 
 pub(crate) use self::grants::routes;
 use self::keys::Keys;
 pub(crate) use self::passwords::hash;
+use crate::config::TokenTimes;
 use crate::storage::{Storage, StorageError};
 use crate::vault::{Vault, VaultError};
 
@@ -31,8 +32,7 @@ pub struct TokenServer {
     backoff: Mutex<Backoff>,
     room: tokio::sync::Semaphore,
     began: Instant,
-    access_lifetime: Duration,
-    refresh_lifetime: Duration,
+    times: TokenTimes,
 }
 
 /// Why there is no token server.
@@ -57,17 +57,24 @@ impl TokenServer {
     pub async fn open(
         storage: &Storage,
         vault: &Vault,
-        access_lifetime: Duration,
-        refresh_lifetime: Duration,
+        times: TokenTimes,
     ) -> Result<Self, TokenServerError> {
+        let key_times = KeyTimes {
+            signing_key: times.signing_key,
+            access: times.access,
+        };
         Ok(Self {
-            keys: Keys::open(storage, vault).await?,
+            keys: Keys::open(storage, vault, key_times).await?,
             backoff: Mutex::default(),
             room: tokio::sync::Semaphore::new(PASSWORDS_AT_A_TIME),
             began: Instant::now(),
-            access_lifetime,
-            refresh_lifetime,
+            times,
         })
+    }
+
+    /// Replaces its keys when it is time, for as long as it is polled.
+    pub(crate) async fn keep(&self, storage: &Storage, vault: &Vault) {
+        self.keys.keep(storage, vault).await;
     }
 
     /// Reads an access token.

@@ -16,14 +16,14 @@ pub struct Vault {
 }
 
 /// Why a secret cannot be read or kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum VaultError {
     /// There is no key at all.
     #[error("there is no key to encrypt with")]
     NoKey,
-    /// The key that it was encrypted with is not among ours.
-    #[error("it was encrypted with a key that is not configured")]
-    UnknownKey,
+    /// The key of that name, which it was encrypted with, is not among ours.
+    #[error("it was encrypted with the key {0:?}, which is not configured")]
+    UnknownKey(String),
     /// It is not what was written.
     #[error("it was changed, or encrypted with another key of the same name")]
     Damaged,
@@ -62,6 +62,13 @@ impl Vault {
         Ok(format!("{name}:{}", STANDARD.encode(whole)))
     }
 
+    /// Returns whether it was encrypted with the key that encrypts now.
+    pub(crate) fn is_current(&self, sealed: &str) -> bool {
+        let name = sealed.rsplit_once(':').map(|(name, _)| name);
+        let first = self.keys.first();
+        first.is_some_and(|(first, _)| Some(first.as_str()) == name)
+    }
+
     /// Decrypts what [`Self::seal`] returned.
     ///
     /// # Errors
@@ -71,7 +78,7 @@ impl Vault {
         let mut keys = self.keys.iter();
         let (_, key) = keys
             .find(|(known, _)| known == name)
-            .ok_or(VaultError::UnknownKey)?;
+            .ok_or_else(|| VaultError::UnknownKey(name.to_owned()))?;
         let whole = STANDARD.decode(text).map_err(|_| VaultError::Damaged)?;
         let (nonce, text) = whole.split_at_checked(NONCE).ok_or(VaultError::Damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Damaged)?;
@@ -115,7 +122,10 @@ mod tests {
             "each has its own nonce"
         );
         let newer = both.seal(b"secret").unwrap();
-        assert_eq!(old.open(&newer), Err(VaultError::UnknownKey));
+        assert_eq!(
+            old.open(&newer),
+            Err(VaultError::UnknownKey("2026".to_owned()))
+        );
         assert_eq!(
             vault(&[("2025", "x")]).open(&sealed),
             Err(VaultError::Damaged)

@@ -8,6 +8,8 @@ pub const CLI_CLIENT: &str = "cf";
 pub const ORIGIN: &str = "uaa";
 /// The scope of administrators.
 pub const ADMIN_SCOPE: &str = "cloud_controller.admin";
+/// Where at its address the token server makes tokens.
+pub const ISSUER_PATH: &str = "/oauth/token";
 /// The scopes of every user.
 pub const USER_SCOPES: [&str; 4] = [
     "cloud_controller.read",
@@ -87,7 +89,7 @@ impl Claims {
             grant_type: owned("password"),
             scope: USER_SCOPES.into_iter().chain(admin).map(owned).collect(),
             aud: ["cloud_controller", "uaa", CLI_CLIENT].map(owned).to_vec(),
-            iss: format!("{issuer}/oauth/token"),
+            iss: format!("{issuer}{ISSUER_PATH}"),
             zid: owned("uaa"),
             iat: now,
             exp: now.saturating_add(lifetime),

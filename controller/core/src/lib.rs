@@ -18,5 +18,6 @@ pub mod plan;
 pub mod process;
 pub mod query;
 pub mod route;
+pub mod signing;
 pub mod size;
 pub mod stats;

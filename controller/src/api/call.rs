@@ -13,9 +13,9 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use super::Shared;
 use super::answer::{Answer, Refusal, accepted, ok};
 use super::links::Links;
-use super::{Api, Shared};
 use crate::clock::now;
 use crate::storage::{Listing, OrganizationRow, SpaceRow, StorageError, UserRow};
 
@@ -40,10 +40,13 @@ impl FromRequestParts<Shared> for Call {
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, token) = token.ok_or(Fault::InvalidAuthToken)?;
         let claims = api.tokens.verify(token)?;
+        if !api.addresses.is_issuer(&claims.iss) {
+            return Err(Fault::InvalidAuthToken.into());
+        }
         let user: Option<UserRow> = api.storage.find(&UserRow::LISTING, &claims.user_id).await?;
         let user = user.ok_or(Fault::InvalidAuthToken)?;
         Ok(Self {
-            links: links(parts, api),
+            links: api.addresses.links(&parts.headers),
             caller: api.storage.caller(&user).await?,
             user,
             api: Shared::clone(api),
@@ -57,17 +60,8 @@ impl FromRequestParts<Shared> for Links {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Self::Rejection> {
-        Ok(links(parts, api))
+        Ok(api.addresses.links(&parts.headers))
     }
-}
-
-fn links(parts: &Parts, api: &Api) -> Links {
-    let config = &api.config;
-    Links::new(
-        &parts.headers,
-        &config.trusted_hosts(),
-        &config.external_url(),
-    )
 }
 
 /// A list in the form of the API.

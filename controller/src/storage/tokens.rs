@@ -4,6 +4,15 @@ use sqlx::FromRow;
 
 use super::{Storage, StorageError};
 
+/// A key that access tokens are signed with.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct SigningKeyRow {
+    pub(crate) guid: String,
+    /// Encrypted.
+    pub(crate) private_key: String,
+    pub(crate) created_at: i64,
+}
+
 /// A refresh token that was given out.
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct RefreshToken {
@@ -17,23 +26,18 @@ pub(crate) struct RefreshToken {
 }
 
 impl Storage {
-    /// Returns the keys that tokens are signed with, the newest first: id and encrypted key.
-    pub(crate) async fn signing_keys(&self) -> Result<Vec<(String, String)>, StorageError> {
-        let all = "SELECT guid, private_key FROM signing_keys ORDER BY created_at DESC";
+    /// Returns the keys that tokens are signed with, the newest first.
+    pub(crate) async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, StorageError> {
+        let all = "SELECT * FROM signing_keys ORDER BY created_at DESC, guid";
         Ok(sqlx::query_as(all).fetch_all(self.read()).await?)
     }
 
-    /// Adds a key that tokens are signed with from now on.
-    pub(crate) async fn save_signing_key(
-        &self,
-        guid: &str,
-        private_key: &str,
-        now: i64,
-    ) -> Result<(), StorageError> {
+    /// Adds a key that tokens are signed with.
+    pub(crate) async fn save_signing_key(&self, key: &SigningKeyRow) -> Result<(), StorageError> {
         sqlx::query("INSERT INTO signing_keys (guid, private_key, created_at) VALUES ($1, $2, $3)")
-            .bind(guid)
-            .bind(private_key)
-            .bind(now)
+            .bind(&key.guid)
+            .bind(&key.private_key)
+            .bind(key.created_at)
             .execute(self.write())
             .await?;
         Ok(())

@@ -173,7 +173,7 @@ async fn issue(api: &Shared, links: &Links, user: &UserRow) -> Result<TokenAnswe
         name: &user.name,
         is_admin: user.is_admin,
     };
-    let lifetime = tokens.access_lifetime.as_secs();
+    let lifetime = tokens.times.access.as_secs();
     let seconds = |lifetime| i64::try_from(lifetime).unwrap_or(i64::MAX);
     let claims = Claims::new(id.clone(), subject, links.base(), now, seconds(lifetime));
     let access_token = tokens.keys.sign(&claims).ok_or(OauthFault::Unavailable)?;
@@ -182,7 +182,7 @@ async fn issue(api: &Shared, links: &Links, user: &UserRow) -> Result<TokenAnswe
         digest: digest(&refresh_token),
         user_guid: user.guid.clone(),
         access_token: id.clone(),
-        expires_at: now.saturating_add(seconds(tokens.refresh_lifetime.as_secs())),
+        expires_at: now.saturating_add(seconds(tokens.times.refresh.as_secs())),
     };
     api.storage.save_refresh_token(&refresh, now).await?;
     Ok(TokenAnswer {

@@ -3,9 +3,9 @@
 use cf_driver::fault::refused;
 use cf_driver::session::Session;
 use reqwest::{Client, Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::controller::{Controller, PASSWORD, run};
+use crate::controller::{Controller, run, yaml};
 
 #[test]
 fn a_user_logs_in_and_stays_logged_in_over_a_restart() {
@@ -17,13 +17,60 @@ fn a_user_logs_in_and_stays_logged_in_over_a_restart() {
         assert_eq!(claims.user_name.as_deref(), Some("admin"));
         assert_eq!(claims.origin.as_deref(), Some("uaa"));
         session.refresh().await.unwrap();
-        let before = controller.process.address();
+        let token = controller.token().await;
+        assert_eq!(status(&controller, &token).await, StatusCode::OK);
         controller.crash_and_restart();
-        // It listens elsewhere now; a token says nothing of that.
-        let mut moved = Session::api(&controller.url()).await.unwrap();
-        assert_ne!(before, controller.process.address());
-        moved.log_in("admin", PASSWORD).await.unwrap();
-        assert_eq!(moved.orgs().await.unwrap().len(), 1);
+        // It listens elsewhere now, and its former address is not one of its own any more.
+        assert_eq!(status(&controller, &token).await, StatusCode::UNAUTHORIZED);
+        let token = controller.token().await;
+        assert_eq!(status(&controller, &token).await, StatusCode::OK);
+    });
+}
+
+/// What is answered to a request with that token.
+async fn status(controller: &Controller, token: &str) -> StatusCode {
+    let url = format!("{}/v3/organizations", controller.url());
+    let asked = Client::new().get(url).bearer_auth(token);
+    asked.send().await.unwrap().status()
+}
+
+#[test]
+fn what_is_encrypted_follows_the_first_key() {
+    const ONE: &str = "{id: one, key: a key that nobody knows}";
+    const TWO: &str = "{id: two, key: another one}";
+    run(async {
+        let mut controller = Controller::start();
+        let mut session = controller.session().await;
+        let orgs = session.orgs().await.unwrap();
+        let space = session.spaces(&orgs[0].guid).await.unwrap()[0].guid.clone();
+        let app = json!({
+            "name": "quill",
+            "environment_variables": {"SECRET": "value"},
+            "relationships": {"space": {"data": {"guid": space}}},
+        });
+        let made = session
+            .change::<Value>(Method::POST, "/v3/apps", &app)
+            .await;
+        let app = made.unwrap()["guid"].as_str().unwrap().to_owned();
+        controller.restart_with(&format!("{TWO}, {ONE}"));
+        controller.process.until_logged("encrypted-anew");
+        controller.session().await;
+        controller.restart_with(TWO);
+        let mut session = controller.session().await;
+        let path = format!("/v3/apps/{app}/environment_variables");
+        let variables: Value = session.get(&path, &[]).await.unwrap();
+        assert_eq!(variables["var"]["SECRET"], "value");
+        // Without it nothing can be read, and nothing is served.
+        controller.process.kill();
+        let directory = controller.program.directory();
+        let file = directory.file("other.yml", yaml("{id: three, key: a third one}"));
+        let ended = controller.program.run(&["-c", &file.display().to_string()]);
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert!(!ended.status.success());
+        assert!(
+            said.contains("encrypted with the key \\\"two\\\""),
+            "{said}"
+        );
     });
 }
 
