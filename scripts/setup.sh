@@ -7,6 +7,7 @@
 #   setup.sh gates   valgrind for the instruction gate (its absence is only told)
 #   setup.sh cloud   what a container engine of our own needs, and the users that our processes run as
 #   setup.sh busybox  a small image for tests of containers (its absence is only told)
+#   setup.sh python-client  the cloudfoundry-client of PyPI, for tests of the API (its absence is only told)
 #   setup.sh curl    curl, for the line that `make up` prints (its absence is only told)
 # Each part is a no-op when it finds everything.
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
@@ -105,6 +106,13 @@ setup_gates() { optional valgrind valgrind "the instruction gate is skipped"; }
 setup_busybox() { optional busybox busybox-static "some tests of containers are skipped"; }
 setup_curl() { optional curl curl "the printed curl line needs it"; }
 
+setup_python-client() {
+    "$tools/venv/bin/python3" -c 'import cloudfoundry_client' 2>/dev/null && return 0
+    venv && "$tools/venv/bin/pip" install --quiet --disable-pip-version-check \
+        -r "$root/scripts/python-client.txt" ||
+        warn "cloudfoundry-client could not be installed: the API is not tested with it"
+}
+
 setup_cloud() {
     local missing=() pair user
     for pair in dockerd:docker.io iptables:iptables nft:nftables mmdebstrap:mmdebstrap ip:iproute2 \
@@ -127,7 +135,7 @@ setup_cloud() {
 
 for part in "$@"; do
     case $part in
-    build | bus | older-bus | peers | gates | cloud | busybox | curl) "setup_$part" ;;
+    build | bus | older-bus | peers | gates | cloud | busybox | python-client | curl) "setup_$part" ;;
     *) fail "setup.sh knows no part named $part" ;;
     esac
 done

@@ -35,7 +35,7 @@ tools_pid=$!
 trap 'kill -- "-$tools_pid" 2>/dev/null || true; rm -f "$tools_log"' EXIT
 tools_done() { ! kill -0 "$tools_pid" 2>/dev/null; }
 
-step "what is missing" "$root/scripts/setup.sh" bus older-bus peers gates cloud busybox
+step "what is missing" "$root/scripts/setup.sh" bus older-bus peers gates cloud busybox python-client
 step "format" cargo fmt --all --check
 step "lints" clippy
 step "docs" docs

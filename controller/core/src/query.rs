@@ -5,7 +5,7 @@ use crate::page::Page;
 use crate::percent;
 
 /// What may be asked of one list.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ListRules<'a> {
     /// The names of its filters.
     pub filters: &'a [&'static str],

@@ -142,6 +142,15 @@ impl Call {
         self.page_with(query, total, resources, None)
     }
 
+    /// The page that is asked for of a list that is stored nowhere.
+    pub(crate) fn page_of<T: Serialize>(&self, query: &ListQuery, all: Vec<T>) -> Answer {
+        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let before = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
+        let size = usize::try_from(query.page.size).unwrap_or(usize::MAX);
+        let page = all.into_iter().skip(before).take(size).collect();
+        self.page(query, total, page)
+    }
+
     /// One page of a list with what goes with it: the name of a kind, and resources of it.
     pub(crate) fn page_with<T: Serialize>(
         &self,

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::{any, get};
 use controller_core::fault::Fault;
+use controller_core::query::ListRules;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -103,9 +104,9 @@ impl FlagResource {
 }
 
 async fn flags(call: Call) -> Answer {
-    let all: Vec<_> = FLAGS.iter().copied().map(FlagResource::new).collect();
-    let total = u64::try_from(all.len()).unwrap_or(0);
-    call.page(&Default::default(), total, all)
+    let query = call.asked_by(&ListRules::default())?;
+    let all = FLAGS.iter().copied().map(FlagResource::new).collect();
+    call.page_of(&query, all)
 }
 
 async fn flag(_call: Call, Path(name): Path<String>) -> Answer {

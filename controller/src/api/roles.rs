@@ -45,6 +45,14 @@ struct RoleRelations {
 
 impl RoleResource {
     fn new(row: &RoleRow, links: &Links) -> Self {
+        let user = links.to(&format!("/v3/users/{}", row.user_guid));
+        let place = match (&row.space_guid, &row.organization_guid) {
+            (Some(guid), _) => ("space", format!("/v3/spaces/{guid}")),
+            (None, guid) => {
+                let guid = guid.as_deref().unwrap_or_default();
+                ("organization", format!("/v3/organizations/{guid}"))
+            }
+        };
         Self {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             kind: row.kind.clone(),
@@ -53,7 +61,9 @@ impl RoleResource {
                 organization: ToOne::new(row.organization_guid.as_deref()),
                 space: ToOne::new(row.space_guid.as_deref()),
             },
-            links: ResourceLinks::of(links, &format!("/v3/roles/{}", row.guid)),
+            links: ResourceLinks::of(links, &format!("/v3/roles/{}", row.guid))
+                .with("user", user)
+                .with(place.0, links.to(&place.1)),
         }
     }
 }

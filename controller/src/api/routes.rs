@@ -75,7 +75,12 @@ impl RouteResource {
             },
             metadata: Metadata::stored(&row.metadata),
             links: ResourceLinks::of(links, &path)
-                .with("destinations", links.to(&format!("{path}/destinations"))),
+                .with("destinations", links.to(&format!("{path}/destinations")))
+                .with("space", links.to(&format!("/v3/spaces/{}", row.space_guid)))
+                .with(
+                    "domain",
+                    links.to(&format!("/v3/domains/{}", row.domain_guid)),
+                ),
         }
     }
 }

@@ -71,7 +71,7 @@ async fn stacks(call: Call) -> Answer {
         links: ResourceLinks::of(&call.links, &format!("/v3/stacks/{name}")),
     };
     let all: Vec<_> = is_asked.then_some(stack).into_iter().collect();
-    call.page(&query, u64::try_from(all.len()).unwrap_or(0), all)
+    call.page_of(&query, all)
 }
 
 async fn buildpacks(call: Call) -> Answer {
@@ -98,5 +98,5 @@ async fn buildpacks(call: Call) -> Answer {
             links: ResourceLinks::of(&call.links, &format!("/v3/buildpacks/{name}")),
         })
         .collect();
-    call.page(&query, u64::try_from(all.len()).unwrap_or(0), all)
+    call.page_of(&query, all)
 }

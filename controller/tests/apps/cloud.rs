@@ -13,7 +13,7 @@ use tests_kit::{NatsProgram, NatsServer, Process, Program, SmallDisk, TempDir};
 
 use crate::fake_dea::{FakeDea, Staging};
 
-const PASSWORD: &str = "pa55word";
+pub(crate) const PASSWORD: &str = "pa55word";
 
 /// What a test works with.
 pub(crate) struct Cloud {

@@ -7,5 +7,6 @@ mod fake_dea;
 mod permission;
 mod places;
 mod pushes;
+mod python_client;
 mod tenants;
 mod uploads;
