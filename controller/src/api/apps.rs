@@ -13,14 +13,14 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::Call;
+use super::call::{Call, Include, Listed};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use super::spaces::SpaceResource;
 use crate::blobs::BlobKind;
 use crate::clock::now;
 use crate::storage::{
-    AppRow, DropletRow, OrganizationRow, PackageRow, ProcessRow, SpaceRow, Storage,
+    AppRow, DropletRow, Listing, OrganizationRow, PackageRow, ProcessRow, SpaceRow, Storage,
 };
 
 /// What is answered of apps.
@@ -76,8 +76,11 @@ impl Lifecycle {
     }
 }
 
-impl AppResource {
-    pub(super) fn new(row: &AppRow, links: &Links) -> Self {
+impl Listed for AppResource {
+    type Row = AppRow;
+    const LISTING: Listing = AppRow::LISTING;
+
+    fn new(row: &AppRow, links: &Links) -> Self {
         let path = format!("/v3/apps/{}", row.guid);
         let below = |name: &str| links.to(&format!("{path}/{name}"));
         let mut all = ResourceLinks::of(links, &path)
@@ -186,42 +189,22 @@ impl Call {
     /// It names none that there is.
     pub(crate) async fn related_app(&self, app: &ToOne, action: Action) -> Result<AppRow, Refusal> {
         let found = self.app(app.required("app")?, action).await;
-        found.map_err(|Refusal(fault)| {
-            Refusal(match fault {
-                Fault::NotFound(_) => Fault::unprocessable(
-                    "App is invalid. Ensure it exists and you have access to it.",
-                ),
-                other => other,
-            })
+        found.map_err(|refusal| {
+            refusal.in_body(Fault::unprocessable(
+                "App is invalid. Ensure it exists and you have access to it.",
+            ))
         })
     }
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&AppRow::LISTING, &["space"])?;
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&AppRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<AppRow>, u64) = found.await?;
-    let included = if query.include.is_empty() {
-        None
-    } else {
-        let guids = rows.iter().map(|row| row.space_guid.as_str());
-        let found = call
-            .api
-            .storage
-            .find_all(&SpaceRow::LISTING, "s.guid", guids);
-        let spaces: Vec<SpaceRow> = found.await?;
-        let all: Vec<_> = spaces
-            .iter()
-            .map(|row| SpaceResource::new(row, &call.links))
-            .collect();
-        Some(("spaces", serde_json::to_value(all).unwrap_or_default()))
+    let include = Include {
+        name: "space",
+        kind: "spaces",
+        guid: |row: &AppRow| &row.space_guid,
     };
-    let resources = rows
-        .iter()
-        .map(|row| AppResource::new(row, &call.links))
-        .collect();
-    call.page_with(&query, total, resources, included)
+    call.list_including::<AppResource, SpaceResource>(Action::ReadSpace, include)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

@@ -84,6 +84,16 @@ pub(crate) trait Listed: Serialize + Sized {
     fn new(row: &Self::Row, links: &Links) -> Self;
 }
 
+/// What may go with a list.
+pub(crate) struct Include<R> {
+    /// How it is asked for: `space`.
+    pub(crate) name: &'static str,
+    /// How it is answered: `spaces`.
+    pub(crate) kind: &'static str,
+    /// Its guid in a row of the list.
+    pub(crate) guid: fn(&R) -> &str,
+}
+
 impl Call {
     /// Reads the query of a list that is read as `listing`, and may include what `includes` names.
     ///
@@ -125,11 +135,51 @@ impl Call {
         if let Some((filter, value)) = within {
             query.restrict(filter, vec![value]);
         }
-        let scope = self.scope(action);
-        let found = self.api.storage.list(&T::LISTING, &query, &scope);
+        self.list_all::<T>(&T::LISTING, &query, &self.scope(action))
+            .await
+    }
+
+    /// Answers with what `query` asks for of a list within `scope`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) async fn list_all<T: Listed>(
+        &self,
+        listing: &Listing,
+        query: &ListQuery,
+        scope: &Scope,
+    ) -> Answer {
+        let found = self.api.storage.list(listing, query, scope);
         let (rows, total): (Vec<T::Row>, u64) = found.await?;
         let resources = rows.iter().map(|row| T::new(row, &self.links)).collect();
-        self.page(&query, total, resources)
+        self.page(query, total, resources)
+    }
+
+    /// As [`Self::list`], with the resources that the rows name, where they are asked for.
+    ///
+    /// # Errors
+    /// A parameter that is not known; the database failed.
+    pub(crate) async fn list_including<T: Listed, I: Listed>(
+        &self,
+        action: Action,
+        include: Include<T::Row>,
+    ) -> Answer {
+        let query = self.asked(&T::LISTING, &[include.name])?;
+        let storage = &self.api.storage;
+        let scope = self.scope(action);
+        let found = storage.list(&T::LISTING, &query, &scope);
+        let (rows, total): (Vec<T::Row>, u64) = found.await?;
+        let mut included = None;
+        if !query.include.is_empty() {
+            let guids = rows.iter().map(include.guid);
+            let column = format!("{}.guid", I::LISTING.table);
+            let others: Vec<I::Row> = storage.find_all(&I::LISTING, &column, guids).await?;
+            let all: Vec<I> = others.iter().map(|row| I::new(row, &self.links)).collect();
+            let all = serde_json::to_value(all).unwrap_or_default();
+            included = Some((include.kind, all));
+        }
+        let resources = rows.iter().map(|row| T::new(row, &self.links)).collect();
+        self.page_with(&query, total, resources, included)
     }
 
     /// One page of a list.

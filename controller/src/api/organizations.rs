@@ -183,14 +183,8 @@ async fn domains(call: Call, Path(guid): Path<String>) -> Answer {
     let row = call.organization(&guid, Action::ReadOrganization).await?;
     let mut query = call.asked(&DomainRow::OF_ORGANIZATION, &[])?;
     query.restrict("organization_guids", vec![row.guid]);
-    let listing = &DomainRow::OF_ORGANIZATION;
-    let found = call.api.storage.list(listing, &query, &Scope::Everywhere);
-    let (rows, total): (Vec<DomainRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| DomainResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    call.list_all::<DomainResource>(&DomainRow::OF_ORGANIZATION, &query, &Scope::Everywhere)
+        .await
 }
 
 async fn default_domain(call: Call, Path(guid): Path<String>) -> Answer {

@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::Shared;
 use super::answer::{Answer, Refusal, created, ok};
 use super::body::Body;
-use super::call::{Call, place};
+use super::call::{Call, Include, Listed, place};
 use super::links::Links;
 use super::resource::{Head, ResourceLinks, ToOne};
 use super::users::UserResource;
 use crate::clock::now;
-use crate::storage::{OrganizationRow, RoleRow, SpaceRow, Storage, UserRow};
+use crate::storage::{Listing, OrganizationRow, RoleRow, SpaceRow, Storage, UserRow};
 
 /// What is answered of roles.
 pub(super) fn routes() -> Router<Shared> {
@@ -43,7 +43,10 @@ struct RoleRelations {
     space: ToOne,
 }
 
-impl RoleResource {
+impl Listed for RoleResource {
+    type Row = RoleRow;
+    const LISTING: Listing = RoleRow::LISTING;
+
     fn new(row: &RoleRow, links: &Links) -> Self {
         let user = links.to(&format!("/v3/users/{}", row.user_guid));
         let place = match (&row.space_guid, &row.organization_guid) {
@@ -106,27 +109,13 @@ enum Ground {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&RoleRow::LISTING, &["user"])?;
-    let scope = call.scope(Action::ReadOrganization);
-    let storage = &call.api.storage;
-    let (rows, total): (Vec<RoleRow>, u64) =
-        storage.list(&RoleRow::LISTING, &query, &scope).await?;
-    let included = if query.include.is_empty() {
-        None
-    } else {
-        let guids = rows.iter().map(|row| row.user_guid.as_str());
-        let users: Vec<UserRow> = storage.find_all(&UserRow::LISTING, "u.guid", guids).await?;
-        let all: Vec<_> = users
-            .iter()
-            .map(|row| UserResource::new(row, &call.links))
-            .collect();
-        Some(("users", serde_json::to_value(all).unwrap_or_default()))
+    let include = Include {
+        name: "user",
+        kind: "users",
+        guid: |row: &RoleRow| &row.user_guid,
     };
-    let resources = rows
-        .iter()
-        .map(|row| RoleResource::new(row, &call.links))
-        .collect();
-    call.page_with(&query, total, resources, included)
+    call.list_including::<RoleResource, UserResource>(Action::ReadOrganization, include)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

@@ -13,12 +13,12 @@ use super::Shared;
 use super::answer::{Answer, created, ok};
 use super::apps::delete_apps;
 use super::body::Body;
-use super::call::{Call, Listed as _, place};
+use super::call::{Call, Include, Listed, place};
 use super::links::Links;
 use super::organizations::OrganizationResource;
 use super::resource::{Head, Metadata, ResourceLinks, ToOne};
 use crate::clock::now;
-use crate::storage::{OrganizationRow, SpaceRow, Storage};
+use crate::storage::{Listing, SpaceRow, Storage};
 
 /// What is answered of spaces.
 pub(super) fn routes() -> Router<Shared> {
@@ -51,8 +51,11 @@ struct SpaceRelations {
     quota: ToOne,
 }
 
-impl SpaceResource {
-    pub(super) fn new(row: &SpaceRow, links: &Links) -> Self {
+impl Listed for SpaceResource {
+    type Row = SpaceRow;
+    const LISTING: Listing = SpaceRow::LISTING;
+
+    fn new(row: &SpaceRow, links: &Links) -> Self {
         let path = format!("/v3/spaces/{}", row.guid);
         let organization = format!("/v3/organizations/{}", row.organization_guid);
         Self {
@@ -91,29 +94,13 @@ struct GivenSpaceRelations {
 }
 
 async fn list(call: Call) -> Answer {
-    let query = call.asked(&SpaceRow::LISTING, &["organization"])?;
-    let scope = call.scope(Action::ReadSpace);
-    let found = call.api.storage.list(&SpaceRow::LISTING, &query, &scope);
-    let (rows, total): (Vec<SpaceRow>, u64) = found.await?;
-    let included = if query.include.is_empty() {
-        None
-    } else {
-        let guids = rows.iter().map(|row| row.organization_guid.as_str());
-        let listing = &OrganizationRow::LISTING;
-        let found = call.api.storage.find_all(listing, "o.guid", guids);
-        let organizations: Vec<OrganizationRow> = found.await?;
-        let all: Vec<_> = organizations
-            .iter()
-            .map(|row| OrganizationResource::new(row, &call.links))
-            .collect();
-        let all = serde_json::to_value(all).unwrap_or_default();
-        Some(("organizations", all))
+    let include = Include {
+        name: "organization",
+        kind: "organizations",
+        guid: |row: &SpaceRow| &row.organization_guid,
     };
-    let resources = rows
-        .iter()
-        .map(|row| SpaceResource::new(row, &call.links))
-        .collect();
-    call.page_with(&query, total, resources, included)
+    call.list_including::<SpaceResource, OrganizationResource>(Action::ReadSpace, include)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {

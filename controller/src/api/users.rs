@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::answer::{Answer, created, ok};
 use super::body::Body;
-use super::call::Call;
+use super::call::{Call, Listed};
 use super::links::Links;
 use super::resource::{Head, Metadata, ResourceLinks};
 use crate::clock::now;
-use crate::storage::{Storage, UserRow};
+use crate::storage::{Listing, Storage, UserRow};
 
 /// What is answered of users.
 pub(super) fn routes() -> Router<Shared> {
@@ -36,8 +36,11 @@ pub(super) struct UserResource {
     links: ResourceLinks,
 }
 
-impl UserResource {
-    pub(super) fn new(row: &UserRow, links: &Links) -> Self {
+impl Listed for UserResource {
+    type Row = UserRow;
+    const LISTING: Listing = UserRow::LISTING;
+
+    fn new(row: &UserRow, links: &Links) -> Self {
         Self {
             head: Head::new(&row.guid, row.created_at, row.updated_at),
             username: row.name.clone(),
@@ -61,14 +64,8 @@ async fn list(call: Call) -> Answer {
     if !call.caller.is_admin {
         query.restrict("guids", vec![call.user.guid.clone()]);
     }
-    let storage = &call.api.storage;
-    let found = storage.list(&UserRow::LISTING, &query, &Scope::Everywhere);
-    let (rows, total): (Vec<UserRow>, u64) = found.await?;
-    let resources = rows
-        .iter()
-        .map(|row| UserResource::new(row, &call.links))
-        .collect();
-    call.page(&query, total, resources)
+    call.list_all::<UserResource>(&UserRow::LISTING, &query, &Scope::Everywhere)
+        .await
 }
 
 async fn show(call: Call, Path(guid): Path<String>) -> Answer {
