@@ -7,7 +7,7 @@ help: ## this list
 
 up: ## build and start the whole cloud, push a sample app; prints how to log in (DOMAIN, LISTEN, STATE, ports)
 	@DOMAIN='$(DOMAIN)' LISTEN='$(LISTEN)' STATE='$(STATE)' PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' \
-		NATS_PORT='$(NATS_PORT)' API_PORT='$(API_PORT)' DEA_PORT='$(DEA_PORT)' scripts/cloud.sh
+		NATS_PORT='$(NATS_PORT)' API_PORT='$(API_PORT)' HEALTH_PORT='$(HEALTH_PORT)' DEA_PORT='$(DEA_PORT)' scripts/cloud.sh
 
 router: ## build, start nats-server, the router and a sample app; prints a curl line that works
 	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' NATS_PORT='$(NATS_PORT)' scripts/up.sh

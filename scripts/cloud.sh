@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Starts the whole cloud on this machine, under kato, and pushes a sample app through the API: engine,
-# nats-server, router, controller, DEA. Repeating it is quick and harmless; what was changed by hand in a
+# nats-server, router, controller, health manager, DEA. Repeating it is quick and harmless; what was changed by hand in a
 # configuration file is kept.
 #   DOMAIN   the domain of the platform (apps.localhost)
 #   LISTEN   the address that the router listens on (127.0.0.1); all else stays on loopback
-#   PORT, ADMIN_PORT, NATS_PORT, API_PORT, DEA_PORT   other ports
+#   PORT, ADMIN_PORT, NATS_PORT, API_PORT, HEALTH_PORT, DEA_PORT   other ports
 #   PROFILE  another profile of cargo (quick)
 #   STATE    where configuration, data and logs are (.cloud)
 . "$(dirname "${BASH_SOURCE[0]}")/shell.sh"
@@ -13,12 +13,12 @@ cd "$root"
 
 domain=${DOMAIN:-apps.localhost} listen=${LISTEN:-127.0.0.1}
 port=${PORT:-8080} admin_port=${ADMIN_PORT:-8082} nats_port=${NATS_PORT:-4222}
-api_port=${API_PORT:-9022} dea_port=${DEA_PORT:-8084}
+api_port=${API_PORT:-9022} dea_port=${DEA_PORT:-8084} health_port=${HEALTH_PORT:-8086}
 profile=${PROFILE:-quick}
 app=hello
 server_address=$listen
 [ "$listen" != 0.0.0.0 ] || server_address=127.0.0.1
-programs=(router controller dea kato cf-driver)
+programs=(router controller health-manager dea kato cf-driver)
 
 # Where no engine can run there is no cloud, but still a router.
 router_alone() {
@@ -41,10 +41,10 @@ why_no_engine() {
 
 check_ports() {
     local name taken
-    for name in PORT ADMIN_PORT NATS_PORT API_PORT DEA_PORT; do
+    for name in PORT ADMIN_PORT NATS_PORT API_PORT HEALTH_PORT DEA_PORT; do
         case $name in
         PORT) taken=$port ;; ADMIN_PORT) taken=$admin_port ;; NATS_PORT) taken=$nats_port ;;
-        API_PORT) taken=$api_port ;; *) taken=$dea_port ;;
+        API_PORT) taken=$api_port ;; HEALTH_PORT) taken=$health_port ;; *) taken=$dea_port ;;
         esac
         ! port_taken "$taken" ||
             fail "port $taken is taken by another program; choose one with: make up $name=<port>"
@@ -72,7 +72,8 @@ install_programs() {
 configure() {
     "$state/bin/kato" init "$state" --programs "$state/bin" --engine "$root/dea/engine/run.sh" \
         --buildpacks "$root/dea/buildpacks" --domain "$domain" --listen "$listen" --port "$port" \
-        --admin-port "$admin_port" --nats-port "$nats_port" --api-port "$api_port" --dea-port "$dea_port"
+        --admin-port "$admin_port" --nats-port "$nats_port" --api-port "$api_port" --dea-port "$dea_port" \
+        --health-port "$health_port"
 }
 
 # sum NAME: what a process was started from.
@@ -87,7 +88,7 @@ sum() {
 # Starts what does not run, and starts again what runs from an older program or configuration.
 start() {
     local name changed=()
-    for name in nats router controller dea; do
+    for name in nats router controller health-manager dea; do
         [ "$(sum "$name")" = "$(cat "$state/run/$name.sum" 2>/dev/null)" ] || changed+=("$name")
     done
     if kato_runs; then
@@ -98,7 +99,7 @@ start() {
         fi
     fi
     mkdir -p "$state/run"
-    for name in kato nats router controller dea; do sum "$name" >"$state/run/$name.sum"; done
+    for name in kato nats router controller health-manager dea; do sum "$name" >"$state/run/$name.sum"; done
     kato start
 }
 
@@ -150,7 +151,7 @@ why=$(why_no_engine)
 [ -z "$why" ] || router_alone "$why"
 step "build ($profile: for trying)" build
 step "programs and configuration" eval 'install_programs && configure'
-step "engine, nats-server, router, controller, DEA" start
+step "engine, nats-server, router, controller, health manager, DEA" start
 step "stack image (made once)" make_stack
 step "sample app" push_sample
 say "${dim}    all: $(seconds_since "$began") s${plain}"

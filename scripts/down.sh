@@ -18,7 +18,7 @@ done
 
 . "$root/scripts/cloud_paths.sh"
 if kato_runs; then
-    kato stop dea controller
+    kato stop dea controller health-manager
     stop_apps
     kato stop
     say "apps were stopped too; after the next \`make up\` start yours with: cf restart <app>"

@@ -125,7 +125,7 @@ setup_cloud() {
     [ -e /usr/share/containers/seccomp.json ] || missing+=(golang-github-containers-common)
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" ||
         warn "not everything that a container engine needs could be installed: ${missing[*]}"
-    for user in switchyard-nats switchyard-router switchyard-controller; do
+    for user in switchyard-nats switchyard-router switchyard-controller switchyard-health-manager; do
         getent passwd "$user" >/dev/null ||
             useradd --system --user-group --no-create-home --home-dir /nonexistent \
                 --shell /usr/sbin/nologin "$user" 2>/dev/null ||

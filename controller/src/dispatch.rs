@@ -4,6 +4,7 @@
 //! be with what runs, process by process, so that it never matters how often it is told. What it knows of
 //! DEAs is what it hears; nothing of it is stored.
 
+mod health;
 mod prune;
 mod staging;
 mod start;

@@ -4,6 +4,7 @@
 
 mod apps;
 mod builds;
+mod desired;
 mod domains;
 mod droplets;
 mod events;

@@ -23,7 +23,7 @@ use crate::users::{self, User};
 pub struct Layout {
     /// Where configuration, data and logs go.
     pub directory: PathBuf,
-    /// The programs: nats-server, router, controller, dea.
+    /// The programs: nats-server, router, controller, health-manager, dea.
     #[arg(long)]
     pub programs: PathBuf,
     /// The script that runs the container engine in the foreground.
@@ -56,6 +56,9 @@ pub struct Layout {
     /// The DEA's admin listener, on loopback.
     #[arg(long, default_value_t = 8084)]
     pub dea_port: u16,
+    /// The health manager's admin listener, on loopback.
+    #[arg(long, default_value_t = 8086)]
+    pub health_port: u16,
 }
 
 /// A file of the configuration and who reads it.
@@ -99,7 +102,7 @@ pub fn run(layout: &Layout, out: &mut impl Write) -> Result<(), Box<dyn Error>> 
         let text = templates::fill(template, &values);
         let reader = reader(user);
         let word = Draft { name, text, reader }.put(directory)?;
-        writeln!(out, "    {name:<16} {word}")?;
+        writeln!(out, "    {name:<18} {word}")?;
     }
     for (name, user) in [("router", "ROUTER_USER"), ("controller", "CONTROLLER_USER")] {
         let data = directory.join(name);
@@ -132,14 +135,15 @@ impl Layout {
     }
 
     /// The users that processes run as; empty where there is none or we may not switch to it.
-    fn users(&self) -> [(String, String); 3] {
-        ["nats", "router", "controller"].map(|process| {
+    fn users(&self) -> [(String, String); 4] {
+        ["nats", "router", "controller", "health-manager"].map(|process| {
             let name = format!("switchyard-{process}");
             // Root alone may listen on the ports below.
             let needs_root = process == "router" && self.port < 1024;
             let is_usable = geteuid().is_root() && !needs_root && users::look_up(&name).is_ok();
             let user = if is_usable { name } else { String::new() };
-            (format!("{}_USER", process.to_uppercase()), user)
+            let name = process.to_uppercase().replace('-', "_");
+            (format!("{name}_USER"), user)
         })
     }
 }
@@ -211,6 +215,7 @@ mod tests {
             nats_port: 2,
             api_port: 3,
             dea_port: 5,
+            health_port: 6,
         }
     }
 
@@ -224,15 +229,15 @@ mod tests {
     fn files_are_written_once_and_again_only_while_nobody_changed_them() {
         let directory = TempDir::new();
         let mut layout = layout(directory.path());
-        assert_eq!(written(&layout).matches(" written").count(), 5);
+        assert_eq!(written(&layout).matches(" written").count(), 6);
         let file = directory.path().join("controller.yml");
         let first = fs::read_to_string(&file).unwrap();
-        assert_eq!(written(&layout).matches(" unchanged").count(), 5);
+        assert_eq!(written(&layout).matches(" unchanged").count(), 6);
         drop(directory.file("router.yml", "workers: 1\n"));
         layout.domain = "other.example.com".to_owned();
         let told = written(&layout);
-        assert!(told.contains("router.yml       kept"), "{told}");
-        assert!(told.contains("controller.yml   written again"), "{told}");
+        assert!(told.contains("router.yml         kept"), "{told}");
+        assert!(told.contains("controller.yml     written again"), "{told}");
         let second = fs::read_to_string(&file).unwrap();
         assert_eq!(first.replace("apps.ex", "other.ex"), second);
         let router = fs::read_to_string(directory.path().join("router.yml")).unwrap();
@@ -249,6 +254,7 @@ mod tests {
             "nats.conf",
             "router.yml",
             "controller.yml",
+            "health-manager.yml",
             "dea.yml",
             "generated/dea.yml",
         ] {
@@ -268,6 +274,7 @@ mod tests {
         assert_eq!(faults, Vec::<String>::new());
         let names = config.running().into_iter().map(|p| p.name.clone());
         let names: Vec<_> = names.collect();
-        assert_eq!(names, ["engine", "nats", "router", "controller", "dea"]);
+        let expected = "engine nats router controller health-manager dea";
+        assert_eq!(names.join(" "), expected);
     }
 }

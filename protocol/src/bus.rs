@@ -2,6 +2,7 @@
 
 mod component;
 pub mod dea;
+pub mod health;
 mod liberal;
 pub mod output;
 mod router;

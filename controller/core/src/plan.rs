@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use component_core::tick::Tick;
-use protocol::bus::dea::{FoundInstance, Heartbeat, InstanceBeat, StopInstances};
+use protocol::bus::dea::{FoundInstance, Heartbeat, InstanceBeat, InstanceState, StopInstances};
 
 /// How long an instance that was asked for counts as on its way while no heartbeat names it.
 pub const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// How long a DEA counts on its last heartbeat.
 pub const HEARTBEAT_LIFETIME: Duration = Duration::from_secs(30);
+
+/// How long a DEA is believed to run what it said that it runs: three heartbeats.
+pub const BELIEVED: Duration = Duration::from_secs(6);
 
 /// How a process shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,15 @@ pub struct Desired {
     pub version: String,
     /// How many instances shall run; 0 for a process that is stopped.
     pub instances: u32,
+}
+
+/// A process of which somebody else says that too much of it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surplus<'a> {
+    /// The process.
+    pub process: &'a str,
+    /// Its version and how many instances shall run; None when none shall.
+    pub goal: Option<(&'a str, u32)>,
 }
 
 /// One thing to do.
@@ -56,7 +68,10 @@ impl Observed {
     pub fn heard(&mut self, heartbeat: &Heartbeat, now: Tick) -> bool {
         let mut told: BTreeMap<&str, Vec<InstanceBeat>> = BTreeMap::new();
         for beat in &heartbeat.droplets {
-            if let Some(asked) = self.asked.get_mut(&beat.droplet) {
+            // A crash may be one from before it was asked for again.
+            if beat.state != InstanceState::Crashed
+                && let Some(asked) = self.asked.get_mut(&beat.droplet)
+            {
                 asked.remove(&(beat.version.clone(), beat.index));
             }
             told.entry(&beat.droplet).or_default().push(beat.clone());
@@ -91,6 +106,76 @@ impl Observed {
         if let Some(asked) = self.asked.get_mut(process) {
             asked.remove(&(version.to_owned(), index));
         }
+    }
+
+    /// Returns whether an instance may be started because somebody else misses it: it neither lives nor is
+    /// on its way. It counts as on its way then.
+    pub fn reserve(&mut self, process: &str, version: &str, index: u32, now: Tick) -> bool {
+        let lives = self
+            .living(process, now)
+            .any(|beat| beat.version == version && beat.index == index);
+        let instance = (version.to_owned(), index);
+        let asked = self.asked.entry(process.to_owned()).or_default();
+        let is_coming = asked
+            .get(&instance)
+            .is_some_and(|at| now.since(*at) < ON_ITS_WAY);
+        if !lives && !is_coming {
+            asked.insert(instance, now);
+        }
+        !lives && !is_coming
+    }
+
+    /// Returns which of `instances` (ids, each with its version) may be stopped because somebody else says
+    /// that they are too much: without them as many run as shall.
+    #[must_use]
+    pub fn surplus(
+        &self,
+        of: Surplus<'_>,
+        instances: &BTreeMap<String, String>,
+        now: Tick,
+    ) -> Vec<String> {
+        let Some((version, count)) = of.goal.filter(|(_, count)| *count > 0) else {
+            return instances.keys().cloned().collect();
+        };
+        let runs =
+            |beat: &&InstanceBeat| beat.version == version && beat.state == InstanceState::Running;
+        let running = self.living(of.process, now).filter(runs);
+        let running: BTreeMap<&str, u32> = running
+            .map(|beat| (beat.instance.as_str(), beat.index))
+            .collect();
+        let mut left = running.clone();
+        let mut stopped = Vec::new();
+        for id in instances.keys() {
+            let taken = left.remove(id.as_str());
+            let served: BTreeSet<u32> = left
+                .values()
+                .copied()
+                .filter(|index| *index < count)
+                .collect();
+            if u32::try_from(served.len()).unwrap_or(u32::MAX) >= count {
+                stopped.push(id.clone());
+            } else if let (Some(index), Some((id, _))) = (taken, running.get_key_value(id.as_str()))
+            {
+                left.insert(id, index);
+            }
+        }
+        stopped
+    }
+
+    /// Returns the DEAs whose heartbeats have stopped.
+    #[must_use]
+    pub fn silent(&self, now: Tick) -> Vec<String> {
+        let silent = self.deas.iter();
+        let silent = silent.filter(|(_, (at, _))| now.since(*at) > BELIEVED);
+        silent.map(|(dea, _)| dea.clone()).collect()
+    }
+
+    /// Returns what DEAs that are heard say of the instances of a process that serve or are about to.
+    fn living(&self, process: &str, now: Tick) -> impl Iterator<Item = &InstanceBeat> {
+        let deas = self.heard.get(process).into_iter().flatten();
+        let fresh = deas.filter(move |(_, (at, _))| now.since(*at) <= BELIEVED);
+        let all = fresh.flat_map(|(_, (_, beats))| beats);
+        all.filter(|beat| matches!(beat.state, InstanceState::Starting | InstanceState::Running))
     }
 
     /// Returns the instances of a version of a process as heartbeats tell of them: without what they
@@ -235,6 +320,7 @@ mod tests {
             droplet: "p".to_owned(),
             version: (*version).to_owned(),
             index: *index,
+            instance: format!("{version}.{index}"),
             state: InstanceState::Running,
             ..InstanceBeat::default()
         };
@@ -323,6 +409,39 @@ mod tests {
         let late = NOW.plus(HEARTBEAT_LIFETIME);
         assert!(silent.clone().heard(&heartbeat(&[]), late));
         assert_eq!(told(&silent.plan(&wanted, late)), ["start 0"]);
+    }
+
+    #[test]
+    fn what_somebody_misses_is_started_unless_it_lives_or_is_on_its_way() {
+        let mut observed = observed(&[("1", 0)]);
+        assert!(!observed.reserve("p", "1", 0, NOW), "it lives");
+        assert!(observed.reserve("p", "1", 1, NOW));
+        assert!(!observed.reserve("p", "1", 1, NOW), "it is on its way");
+        assert!(observed.reserve("p", "1", 1, NOW.plus(ON_ITS_WAY)));
+        let late = NOW.plus(BELIEVED + Duration::from_millis(1));
+        assert_eq!(observed.silent(NOW).len(), 0);
+        assert_eq!(observed.silent(late), ["d"]);
+        assert!(observed.reserve("p", "1", 0, late), "its DEA is silent");
+    }
+
+    #[test]
+    fn what_is_too_much_is_stopped_unless_it_is_needed() {
+        let check = |running: &[(&str, u32)], count, ids: &[&str], expected: &[&str]| {
+            let observed = observed(running);
+            let of = Surplus {
+                process: "p",
+                goal: Some(("1", count)),
+            };
+            let instances = ids.iter().map(|id| ((*id).to_owned(), String::new()));
+            let stopped = observed.surplus(of, &instances.collect(), NOW);
+            assert_eq!(stopped, expected, "{running:?} {count}");
+        };
+        check(&[("1", 0), ("1", 1)], 1, &["1.1"], &["1.1"]);
+        check(&[("1", 0), ("1", 1)], 2, &["1.1"], &[]);
+        check(&[("1", 0), ("2", 0)], 1, &["2.0"], &["2.0"]);
+        check(&[("2", 0)], 1, &["2.0"], &[]);
+        check(&[("1", 0), ("1", 1)], 0, &["1.0", "1.1"], &["1.0", "1.1"]);
+        check(&[("1", 0), ("1", 1)], 1, &["1.0", "1.1"], &["1.1"]);
     }
 
     proptest! {

@@ -9,11 +9,13 @@ use controller_core::placement::Need;
 use controller_core::plan::{Desired, Step};
 use protocol::bus::dea::{
     Advertisement, Ask, DEA_ADVERTISE, DEA_HEARTBEAT, DEA_ID_START, DEA_LOCATE, DEA_SHUTDOWN,
-    DEA_STOP, DEA_UPDATE, Goodbye, HEALTHMANAGER_START, Heartbeat, UpdateProcess,
+    DEA_STOP, DEA_UPDATE, DROPLET_UPDATED, Goodbye, HEALTHMANAGER_START, Heartbeat, UpdateProcess,
+    Updated,
 };
 use thiserror::Error;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::health::{self, Wishes};
 use super::{Dispatch, staging};
 use crate::api::{Api, Shared};
 use crate::storage::{AppRow, DropletRow, ProcessRow, StorageError};
@@ -27,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(3);
 
 /// Why a process was not made what it shall be. It is tried again.
 #[derive(Debug, Error)]
-enum DispatchError {
+pub(super) enum DispatchError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -39,6 +41,7 @@ struct Heard {
     adverts: Subscription<Advertisement>,
     heartbeats: Subscription<Heartbeat>,
     goodbyes: Subscription<Goodbye>,
+    wishes: Wishes,
 }
 
 /// Works until it is dropped.
@@ -51,6 +54,7 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
         adverts: dispatch.bus.subscribe(&DEA_ADVERTISE).await?,
         heartbeats: dispatch.bus.subscribe(&DEA_HEARTBEAT).await?,
         goodbyes: dispatch.bus.subscribe(&DEA_SHUTDOWN).await?,
+        wishes: Wishes::subscribe(&dispatch.bus).await?,
     };
     let mut stagings = Tasks::new();
     let mut retry: Interval = interval(RETRY);
@@ -66,6 +70,7 @@ pub(crate) async fn run(api: Shared) -> Result<(), BusError> {
             },
             beat = heard.heartbeats.next() => beaten(dispatch, beat.and_then(|beat| beat.decode().ok())),
             goodbye = heard.goodbyes.next() => left(dispatch, goodbye.and_then(|one| one.decode().ok())),
+            Some(wish) = heard.wishes.next() => health::fulfil(&api, wish, is_settled).await,
             Some(event) = events.next() => happened(dispatch, event).await,
             () = dispatch.work.notified() => {}
             _ = retry.tick() => turn(&api).await,
@@ -198,6 +203,12 @@ async fn work(api: &Api) {
         (changed, mem::take(&mut known.rerouted))
     };
     for process in changed {
+        let updated = Updated {
+            droplet: process.clone(),
+        };
+        if let Err(error) = dispatch.bus.publish(&DROPLET_UPDATED, &updated).await {
+            tracing::debug!(%error, process, "update-not-told");
+        }
         if let Err(error) = converge(api, &process).await {
             tracing::warn!(%error, process, "process-not-dispatched");
             let mut known = dispatch.known();
@@ -263,7 +274,7 @@ async fn converge(api: &Api, guid: &str) -> Result<(), DispatchError> {
 }
 
 /// What a process runs for, if it shall run.
-async fn wanted(
+pub(super) async fn wanted(
     api: &Api,
     process: &ProcessRow,
 ) -> Result<Option<(AppRow, DropletRow)>, StorageError> {
@@ -281,7 +292,7 @@ async fn wanted(
     Ok(droplet.map(|droplet| (app, droplet)))
 }
 
-async fn start(
+pub(super) async fn start(
     api: &Api,
     app: &AppRow,
     process: &ProcessRow,

@@ -15,9 +15,10 @@ const LENGTH: usize = 24;
 
 /// What there are: those of programs on the bus, that of the DEAs with the controller, the
 /// administrator's, and what the controller encrypts with.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "NATS_ROUTER",
     "NATS_CONTROLLER",
+    "NATS_HEALTH_MANAGER",
     "NATS_DEA",
     "STAGING",
     ADMINISTRATOR,

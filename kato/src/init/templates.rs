@@ -7,13 +7,18 @@ use std::path::Path;
 use super::Layout;
 
 /// Each file: its name, the name of the user that reads it, and its template.
-pub(super) const FILES: [(&str, &str, &str); 5] = [
+pub(super) const FILES: [(&str, &str, &str); 6] = [
     ("nats.conf", "NATS_USER", include_str!("nats.conf")),
     ("router.yml", "ROUTER_USER", include_str!("router.yml")),
     (
         "controller.yml",
         "CONTROLLER_USER",
         include_str!("controller.yml"),
+    ),
+    (
+        "health-manager.yml",
+        "HEALTH_MANAGER_USER",
+        include_str!("health-manager.yml"),
     ),
     ("dea.yml", "", include_str!("dea.yml")),
     ("kato.yml", "", include_str!("kato.yml")),
@@ -57,6 +62,7 @@ pub(super) fn values(layout: &Layout) -> BTreeMap<String, String> {
             "API_ADMIN_PORT",
             layout.api_port.saturating_add(1).to_string(),
         ),
+        ("HEALTH_PORT", layout.health_port.to_string()),
         ("DEA_PORT", layout.dea_port.to_string()),
         ("FILES", client_files()),
         ("ENVIRONMENT", client_variables()),

@@ -21,10 +21,12 @@ pub(crate) struct Cloud {
     pub(crate) router: Process,
     pub(crate) controller: Process,
     pub(crate) dea: Process,
+    pub(crate) health_manager: Process,
     pub(crate) nats: NatsServer,
     controller_program: Program,
     dea_program: Program,
     _router_program: RouterProgram,
+    _health_manager_program: Program,
     // The last to end: containers need it.
     pub(crate) engine: Engine,
 }
@@ -42,6 +44,8 @@ impl Cloud {
         let router = spawn_router(&router_program, &nats);
         let controller = spawn_controller(&controller_program, &nats);
         let dea = spawn_dea(&dea_program, &nats, &engine, &stack);
+        let health_manager_program = Program::new(env!("CARGO_BIN_EXE_health-manager-in-test"));
+        let health_manager = spawn_health_manager(&health_manager_program, &nats);
         let url = format!("http://{}", controller.address());
         let mut session = Session::api(&url).await.unwrap();
         session.log_in("admin", PASSWORD).await.unwrap();
@@ -52,10 +56,12 @@ impl Cloud {
             router,
             controller,
             dea,
+            health_manager,
             nats,
             controller_program,
             dea_program,
             _router_program: router_program,
+            _health_manager_program: health_manager_program,
             engine,
         })
     }
@@ -101,7 +107,12 @@ impl Cloud {
 
     /// What all programs have logged.
     pub(crate) fn logs(&self) -> String {
-        let all = [&self.router, &self.controller, &self.dea];
+        let all = [
+            &self.router,
+            &self.controller,
+            &self.dea,
+            &self.health_manager,
+        ];
         all.map(Process::log).join("\n---\n")
     }
 }
@@ -131,6 +142,13 @@ fn spawn_controller(program: &Program, nats: &NatsServer) -> Process {
     );
     let process = program.spawn("controller.yml", &yaml, &[]);
     process.until_logged("listening");
+    process
+}
+
+fn spawn_health_manager(program: &Program, nats: &NatsServer) -> Process {
+    let yaml = format!("{}admin: 127.0.0.1:0\n", bus(nats));
+    let process = program.spawn("health-manager.yml", &yaml, &[]);
+    process.until_logged("admin-listening");
     process
 }
 

@@ -18,6 +18,7 @@ async fn an_app_is_pushed_reached_scaled_and_deleted() {
     it_is_scaled_and_stopped(&mut cloud).await;
     it_outlives_its_agent_and_its_bus(&mut cloud).await;
     the_controller_may_end_anywhere(&mut cloud).await;
+    an_instance_that_dies_comes_back(&mut cloud).await;
     it_is_deleted(&mut cloud).await;
 }
 
@@ -81,6 +82,21 @@ async fn it_outlives_its_agent_and_its_bus(cloud: &mut Cloud) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(cloud.engine.containers(), before);
+}
+
+async fn an_instance_that_dies_comes_back(cloud: &mut Cloud) {
+    let before = cloud.engine.containers();
+    assert_eq!(before.len(), 1);
+    let killed = cloud.engine.docker(&["kill", &before[0]]);
+    assert!(killed.is_some());
+    let is_back = tests_kit::eventually(LONG, || {
+        let now = cloud.engine.containers();
+        now.len() == 1 && now != before && cloud.get("hello", "/").0 == 200
+    });
+    assert!(is_back, "{}", cloud.logs());
+    let space = cloud.space();
+    let summary = cloud.session.app("hello", &space).await.unwrap();
+    assert_eq!(summary.web(), (1, 1));
 }
 
 async fn it_is_deleted(cloud: &mut Cloud) {

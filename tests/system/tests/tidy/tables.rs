@@ -33,6 +33,11 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
             "router-registrar",
         ],
     ),
+    ("health-manager-core", &["component-core", "protocol"]),
+    (
+        "health-manager",
+        &["bus", "component", "health-manager-core", "protocol"],
+    ),
     ("kato", &["component"]),
     (
         "benches",
@@ -47,7 +52,10 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
     ("second-program", &["bus", "component"]),
     ("tests-kit", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
-    ("tests-cloud", &["component", "controller", "dea", "router"]),
+    (
+        "tests-cloud",
+        &["component", "controller", "dea", "health-manager", "router"],
+    ),
     (
         "tests-system",
         &[
@@ -83,6 +91,7 @@ pub(crate) const CORE_DEPENDENCIES: &[(&str, &[&str])] = &[
     // Its calendar alone.
     ("component-core", &["time"]),
     ("dea-core", &["serde", "serde_json"]),
+    ("health-manager-core", &[]),
     (
         "controller-core",
         &["base64", "serde", "serde-saphyr", "serde_json", "thiserror"],
