@@ -108,8 +108,8 @@ make_stack() { "$root/dea/stack/build.sh" "$engine_run/docker.sock" "$state/stac
 sample_answers() { answers_200 "$port" "$app.$domain" /; }
 
 push_sample() {
-    # One that was pushed before may need a moment to be registered again.
-    if [ -e "$state/run/pushed" ] && wait_for 8 sample_answers; then
+    # One that was pushed before is started again by the health manager.
+    if [ -e "$state/run/pushed" ] && wait_for 30 sample_answers; then
         return 0
     fi
     "$state/bin/cf-driver" --api "http://127.0.0.1:$api_port" --password-file "$state/admin-password" \

@@ -21,7 +21,7 @@ if kato_runs; then
     kato stop dea controller health-manager
     stop_apps
     kato stop
-    say "apps were stopped too; after the next \`make up\` start yours with: cf restart <app>"
+    say "apps were stopped too; the next \`make up\` starts them again"
     stopped=$((stopped + 1))
 fi
 [ "$stopped" -gt 0 ] || say "nothing of ours was running"
