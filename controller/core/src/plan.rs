@@ -13,6 +13,9 @@ pub const HEARTBEAT_LIFETIME: Duration = Duration::from_secs(30);
 
 /// How long a DEA is believed to run what it said that it runs: three heartbeats.
 pub const BELIEVED: Duration = Duration::from_secs(6);
+/// How long ago an instance must have been heard of for another one to be stopped because of it: a stop
+/// can wait for the next heartbeat.
+pub const CERTAIN: Duration = Duration::from_secs(3);
 
 /// How a process shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +115,7 @@ impl Observed {
     /// on its way. It counts as on its way then.
     pub fn reserve(&mut self, process: &str, version: &str, index: u32, now: Tick) -> bool {
         let lives = self
-            .living(process, now)
+            .living(process, BELIEVED, now)
             .any(|beat| beat.version == version && beat.index == index);
         let instance = (version.to_owned(), index);
         let asked = self.asked.entry(process.to_owned()).or_default();
@@ -139,7 +142,7 @@ impl Observed {
         };
         let runs =
             |beat: &&InstanceBeat| beat.version == version && beat.state == InstanceState::Running;
-        let running = self.living(of.process, now).filter(runs);
+        let running = self.living(of.process, CERTAIN, now).filter(runs);
         let running: BTreeMap<&str, u32> = running
             .map(|beat| (beat.instance.as_str(), beat.index))
             .collect();
@@ -170,10 +173,16 @@ impl Observed {
         silent.map(|(dea, _)| dea.clone()).collect()
     }
 
-    /// Returns what DEAs that are heard say of the instances of a process that serve or are about to.
-    fn living(&self, process: &str, now: Tick) -> impl Iterator<Item = &InstanceBeat> {
+    /// Returns what DEAs that were heard `within` that time say of the instances of a process that serve or
+    /// are about to.
+    fn living(
+        &self,
+        process: &str,
+        within: Duration,
+        now: Tick,
+    ) -> impl Iterator<Item = &InstanceBeat> {
         let deas = self.heard.get(process).into_iter().flatten();
-        let fresh = deas.filter(move |(_, (at, _))| now.since(*at) <= BELIEVED);
+        let fresh = deas.filter(move |(_, (at, _))| now.since(*at) <= within);
         let all = fresh.flat_map(|(_, (_, beats))| beats);
         all.filter(|beat| matches!(beat.state, InstanceState::Starting | InstanceState::Running))
     }

@@ -1,6 +1,6 @@
 //! The planner: what it was told, and what it makes of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use component_core::tick::Tick;
@@ -158,17 +158,18 @@ impl Planner {
         let seen = self.actual.by_process();
         let mut ranked: Vec<Ranked> = Vec::new();
         for (process, goal) in self.desired.goals() {
+            let seen = seen.get(process.as_str()).map_or(&[][..], Vec::as_slice);
             // Whoever changed it brings it about.
-            if now.since(goal.since) >= policy.patience() {
-                let seen = seen.get(process.as_str()).map_or(&[][..], Vec::as_slice);
+            if now.since(goal.since) >= policy.patience() && !is_well(goal, seen) {
                 self.repair(process, goal, seen, now, &mut ranked);
             }
         }
+        let goals = self.desired.goals();
+        let strangers = seen.iter().filter(|(one, _)| !goals.contains_key(**one));
+        // In their order, so that the same is planned from the same.
+        let strangers: BTreeMap<_, _> = strangers.collect();
         let mut unknown = BTreeMap::new();
-        for (process, seen) in &seen {
-            if self.desired.goals().contains_key(*process) {
-                continue;
-            }
+        for (process, seen) in strangers {
             let since = self.unknown.get(*process).copied().unwrap_or(now);
             unknown.insert((*process).to_owned(), since);
             if now.since(since) >= policy.gone {
@@ -194,7 +195,7 @@ impl Planner {
         ranked: &mut Vec<Ranked>,
     ) {
         let of_goal = |one: &&&Seen| one.version == goal.version && one.index < goal.instances;
-        let mut alive: HashMap<u32, Vec<&Seen>> = HashMap::new();
+        let mut alive: BTreeMap<u32, Vec<&Seen>> = BTreeMap::new();
         for one in seen.iter().filter(of_goal).filter(|one| one.is_alive()) {
             alive.entry(one.index).or_default().push(one);
         }
@@ -308,6 +309,19 @@ impl Planner {
             }
         }
     }
+}
+
+/// Whether just what shall run does, as nearly always. Of large processes it is not known this quickly.
+fn is_well(goal: &Goal, seen: &[&Seen]) -> bool {
+    let mut indices = 0_u64;
+    let are_right = seen.iter().all(|one| {
+        let bit = 1_u64.checked_shl(one.index).unwrap_or(0);
+        let is_new = bit != 0 && indices & bit == 0;
+        indices |= bit;
+        let runs = one.state == InstanceState::Running && one.version == goal.version;
+        is_new && runs && one.index < goal.instances
+    });
+    are_right && u32::try_from(seen.len()).is_ok_and(|count| count == goal.instances)
 }
 
 #[cfg(test)]

@@ -217,3 +217,38 @@ fn those_who_miss_most_come_first_and_not_all_at_once() {
     });
     assert_eq!(names.collect::<Vec<_>>(), ["q", "q", "p"]);
 }
+
+/// Reports how long a plan takes: `cargo test --release -p health-manager-core -- --nocapture a_large`.
+#[test]
+fn a_large_cloud_is_planned_whole() {
+    const PROCESSES: u32 = 25_000;
+    const INSTANCES: u32 = 4;
+    let mut planner = settled(&[], &[]);
+    let name = |number: u32| format!("{number:036}");
+    let goals = (0..PROCESSES).map(|number| process(&name(number), &name(number), INSTANCES));
+    let long_ago = Tick::from_millis(NOW.as_millis() - 60_000);
+    planner.begin_desired();
+    planner.desired_part(goals.collect());
+    planner.end_desired(long_ago, long_ago);
+    for dea in 0..100 {
+        // Of the last instance of all, nothing is heard.
+        let all = (0..PROCESSES * INSTANCES - 1).filter(|number| number % 100 == dea);
+        let beat = |number: u32| InstanceBeat {
+            droplet: name(number / INSTANCES),
+            version: name(number / INSTANCES),
+            instance: format!("{number:032}"),
+            index: number % INSTANCES,
+            state: InstanceState::Running,
+            ..InstanceBeat::default()
+        };
+        let heartbeat = Heartbeat {
+            dea: format!("d{dea}"),
+            droplets: all.map(beat).collect(),
+        };
+        planner.heard(heartbeat, NOW);
+    }
+    let began = std::time::Instant::now();
+    let repairs = planner.plan(NOW).unwrap();
+    eprintln!("100,000 instances: {:?}", began.elapsed());
+    assert_eq!(repairs.len(), 1);
+}

@@ -51,6 +51,7 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
     ("sample-app", &["bus", "protocol", "router-registrar"]),
     ("second-program", &["bus", "component"]),
     ("tests-kit", &[]),
+    ("tests-simulation", &[]),
     ("tests-kit-router", &["component", "router", "tests-kit"]),
     (
         "tests-cloud",
@@ -80,6 +81,7 @@ pub(crate) const PROOF: &[&str] = &[
     "tests-cloud",
     "tests-kit",
     "tests-kit-router",
+    "tests-simulation",
     "tests-system",
 ];
 
