@@ -109,6 +109,9 @@ async fn create(call: Call, Body(asked): Body<DomainRequest>) -> Answer {
     if let Some(problem) = domain_problem(&name) {
         return Err(Fault::unprocessable(problem).into());
     }
+    if let Some(organization) = &organization {
+        refuse_foreign_parent(&call, &name, &organization.guid).await?;
+    }
     let mut metadata = Metadata::default();
     metadata.merge(asked.metadata)?;
     let row = DomainRow {
@@ -126,6 +129,26 @@ async fn create(call: Call, Body(asked): Body<DomainRequest>) -> Answer {
         .map_err(|error| error.or_taken(Fault::DomainNameTaken(name)))?;
     Storage::commit(change).await?;
     created(DomainResource::new(&row, &call.links))
+}
+
+/// Refuses a private domain below one that is shared or another organization's: its routes would stand
+/// beside those of others.
+async fn refuse_foreign_parent(call: &Call, name: &str, organization: &str) -> Result<(), Refusal> {
+    let parents = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+    let found = call
+        .api
+        .storage
+        .find_all(&DomainRow::LISTING, "d.name", parents);
+    let found: Vec<DomainRow> = found.await?;
+    let is_foreign = |row: &&DomainRow| row.organization_guid.as_deref() != Some(organization);
+    match found.iter().find(is_foreign) {
+        None => Ok(()),
+        Some(reserved) => Err(Fault::unprocessable(format!(
+            "The domain name \"{name}\" cannot be created because \"{}\" is already reserved by another domain",
+            reserved.name
+        ))
+        .into()),
+    }
 }
 
 async fn delete(call: Call, Path(guid): Path<String>) -> Answer {

@@ -73,6 +73,7 @@ fn creations(guids: &Guids) -> Vec<Row<7>> {
     let in_space = json!({"space": of(space), "domain": of(&guids.domain)});
     let doubled = json!({"name": "dev", "relationships": in_org});
     let private = json!({"name": "private.test", "relationships": in_org});
+    let below_shared = json!({"name": "api.apps.test", "relationships": in_org});
     let taken = json!({"host": "taken", "relationships": in_space});
     let org_role = role("organization_auditor", "organization", org);
     let space_role = role("space_auditor", "space", space);
@@ -84,6 +85,7 @@ fn creations(guids: &Guids) -> Vec<Row<7>> {
         post("spaces", doubled, managers),
         post("roles", org_role, managers),
         post("roles", space_role, [422, 422, 403, 403, 403, 422, 422]),
+        post("domains", below_shared, managers),
         post("domains", private, [422, 403, 403, 403, 403, 403, 200]),
         post("routes", taken, [422, 422, 403, 422, 422, 403, 403]),
     ]
